@@ -1,0 +1,184 @@
+# Sickbay. 'make' alone lists the verbs.
+#
+#   V=1      show the commands             DEBUG=1  build without optimisation, in build/debug
+#   SAN=1    ASan and UBSan, without tcmalloc, in build/san
+#   HOST=1   unit, lint, format, check and bench on this machine instead of in the dev image
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+# ---- where and how to build -------------------------------------------------------------------
+BUILD := build
+OPTIMISE := -O2
+ifdef DEBUG
+BUILD := build/debug
+OPTIMISE := -O0
+endif
+ifdef SAN
+BUILD := build/san
+OPTIMISE := -O1
+endif
+
+CC := gcc
+PROTOC_C := protoc-c
+PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw libunwind
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+# Frame pointers and real calls keep every stack complete, in any tool.
+CFLAGS := -std=gnu17 $(OPTIMISE) -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
+CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iservices -I$(BUILD) -I$(BUILD)/proto
+# -rdynamic: what we interpose must be seen by the shared libraries too.
+LDFLAGS := -rdynamic -pthread
+LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lunwind -lm
+ifdef SAN
+CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CPPFLAGS += -DSICKBAY_SAN=1
+LDFLAGS += -fsanitize=address,undefined
+LDLIBS += -Wl,--no-as-needed -lprofiler -Wl,--as-needed
+else
+LDLIBS += -Wl,--no-as-needed -ltcmalloc_and_profiler -Wl,--as-needed
+endif
+
+# ---- what to build ----------------------------------------------------------------------------
+LIBRARIES := common http probe diag trace debug
+LIBRARY_SOURCES := $(foreach d,$(LIBRARIES),$(wildcard services/$d/*.c))
+PROTOS := $(wildcard services/proto/*.proto)
+PROTO_SOURCES := $(PROTOS:services/proto/%.proto=$(BUILD)/proto/%.pb-c.c)
+PROTO_HEADERS := $(PROTO_SOURCES:.c=.h)
+APP_SOURCES := $(wildcard services/app/*.c services/app/faults/*.c)
+TEST_SOURCES := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
+# What tests share: any other .c file under tests/unit.
+TEST_SHARED := $(shell find tests/unit -name '*.c' ! -name 'test_*.c' 2>/dev/null | sort)
+
+object = $(1:%.c=$(BUILD)/obj/%.o)
+PROTO_OBJECTS := $(PROTO_SOURCES:.c=.o)
+LIBRARY_OBJECTS := $(call object,$(LIBRARY_SOURCES)) $(PROTO_OBJECTS)
+APP_OBJECTS := $(call object,$(APP_SOURCES))
+TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/services/app/main.o,$(APP_OBJECTS))
+TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
+OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_SHARED))
+
+ifdef V
+quiet =
+else
+quiet = @printf '  %-5s %s\n' $(1) $(2);
+endif
+
+.PHONY: build
+build: $(BUILD)/app ## Compile the patient: build/app
+
+$(BUILD)/app: $(LIBRARY_OBJECTS) $(APP_OBJECTS)
+	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(TEST_SHARED)) $(TESTED_OBJECTS)
+	@mkdir -p $(@D)
+	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(PROTO_HEADERS)
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -MMD -MP -c -o $@ $<
+
+# Generated code is not held to our warnings.
+$(BUILD)/proto/%.o: $(BUILD)/proto/%.c $(BUILD)/flags
+	$(call quiet,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h &: services/proto/%.proto
+	@mkdir -p $(@D)
+	$(call quiet,PROTO,$<)$(PROTOC_C) --proto_path=services --c_out=$(BUILD) $<
+
+# Changes only when the compiler, its flags or the place do: then everything is compiled anew.
+FLAGS := $(shell $(CC) -dumpfullversion 2>/dev/null) $(CURDIR) $(CPPFLAGS) $(CFLAGS) $(WARNINGS)
+$(BUILD)/flags: force
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+.PHONY: force
+
+-include $(OBJECTS:.o=.d)
+
+# ---- the stack --------------------------------------------------------------------------------
+COMPOSE := docker compose
+
+.PHONY: up down logs shell reset doctor
+up: ## Everything, from nothing: engine, images, a healthy stack
+	@docker/up.sh
+
+down: ## Remove containers and networks (VOLUMES=1: the volumes too)
+	@$(COMPOSE) down --remove-orphans $(if $(VOLUMES),--volumes)
+
+logs: ## Follow what the stack logs
+	@$(COMPOSE) logs --follow --tail=100
+
+shell: ## A shell in the toolbox, beside the patient
+	@$(COMPOSE) exec toolbox bash -l
+
+reset: ## Back to step 0; restarts a patient that does not answer
+	@docker/reset.sh
+
+doctor: ## What this machine lacks, what works without it, and the repair
+	@docker/doctor.sh
+
+# ---- the patient on this machine --------------------------------------------------------------
+.PHONY: run
+run: ## Build the patient and run it here, without containers
+	@docker/host-packages.sh $(PACKAGES)
+	@$(MAKE) --no-print-directory build
+	CPUPROFILE_PER_THREAD_TIMERS=1 HEAP_PROFILE_ALLOCATION_INTERVAL=0 \
+		HEAP_PROFILE_INUSE_INTERVAL=0 $(BUILD)/app
+
+# ---- proof ------------------------------------------------------------------------------------
+# In the dev image (or with HOST=1) these run directly; elsewhere they start themselves in there.
+DIRECT := $(strip $(SICKBAY_IN_DEV)$(HOST))
+SWITCHES := $(foreach v,V DEBUG SAN STRESS ONLY,$(if $($v),$v='$($v)'))
+
+.PHONY: unit unit-programs lint format check bench e2e test
+ifneq ($(DIRECT),)
+
+unit-programs: $(TEST_PROGRAMS)
+
+unit: ## Unit tests (ONLY=part-of-a-path: some of them)
+	@$(MAKE) --no-print-directory -j"$$(nproc)" unit-programs
+	@tests/unit/run.sh $(if $(ONLY),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(ONLY),$p),$p)),$(TEST_PROGRAMS))
+
+lint: ## Format, shellcheck, cppcheck, layering, the foreign processor
+	@tests/lint.sh
+
+format: ## Lay out all C sources
+	@find services tests \( -name '*.c' -o -name '*.h' \) -print0 | xargs -0 -r clang-format -i
+
+check: ## Unit tests with ASan and UBSan, then the long (stress) ones
+	@$(MAKE) --no-print-directory unit SAN=1
+	@SICKBAY_STRESS=1 $(MAKE) --no-print-directory unit
+
+bench: ## The patient against a Go peer; prints ratios
+	@$(MAKE) --no-print-directory build
+	@tests/bench/run.sh
+
+else
+
+unit lint format check:
+	@docker/dev.sh dev $(MAKE) --no-print-directory $@ $(SWITCHES)
+bench:
+	@docker/dev.sh bench $(MAKE) --no-print-directory $@ $(SWITCHES)
+
+endif
+
+e2e: ## The whole stack under test, with its own name and ports
+	@docker/engine.sh
+	@docker/base-image.sh
+	@tests/e2e/run.sh
+
+test: ## lint, unit, e2e; one line 'N passed, N failed' each
+	@failed=; for layer in lint unit e2e; do \
+		$(MAKE) --no-print-directory $$layer || failed="$$failed $$layer"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "test: not green:$$failed"; exit 1; fi
+
+# ---- chores -----------------------------------------------------------------------------------
+.PHONY: clean help
+clean: ## Remove what was built (containers and images stay)
+	@rm -rf build
+
+help: ## This list
+	@echo 'Sickbay: a sick C server, and every instrument to diagnose it. First: make up'
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / && !seen[$$1]++ { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# What the scripts in docker/ share: how they speak, and where Debian's packages come from.
+# Sourced, never run.
+
+say() { printf '%s\n' "sickbay: $*"; }
+warn() { printf '%s\n' "sickbay: $*" >&2; }
+die() {
+	warn "$*"
+	exit 1
+}
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# os_field NAME: one value of /etc/os-release, empty where there is none.
+os_field() {
+	[ -r /etc/os-release ] || return 0
+	sed -n "s/^$1=\"\\{0,1\\}\\([^\"]*\\)\"\\{0,1\\}\$/\\1/p" /etc/os-release
+}
+
+# wait_for SECONDS WHAT COMMAND...: polls until COMMAND succeeds and says what it waits for.
+# Returns 1 when the time is over.
+wait_for() {
+	local seconds=$1 what=$2 deadline
+	shift 2
+	"$@" >/dev/null 2>&1 && return 0
+	say "waiting for $what (at most $seconds s) ..."
+	deadline=$((SECONDS + seconds))
+	while [ "$SECONDS" -lt "$deadline" ]; do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.3
+	done
+	return 1
+}
+
+# debian_sources SUITE: prints apt sources for SUITE (trixie, bookworm, ...) at the mirrors that
+# this machine itself uses. Two of its facts are taken over, whatever format they are written in:
+# the archive of its own release, and the archive of its security updates.
+# Prints nothing where the machine is not a Debian.
+debian_sources() {
+	local suite=$1 own
+	own=$(os_field VERSION_CODENAME)
+	have apt-get && [ -n "$own" ] || return 0
+	# shellcheck disable=SC2016 # apt expands these, not the shell
+	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | sort -u |
+		sed -n -E "s,^([^ ]+) $own((-updates|-security)?)\$,\\1 $suite\\2,p" |
+		while read -r uri release; do
+			printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n' "${uri%/}" "$release"
+			printf 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n'
+		done
+}
+
+# install_quietly [APT-OPTION...] -- PACKAGE...: Debian's packages without their chatter; what apt
+# said is shown when it fails.
+install_quietly() {
+	local options=() log
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	log=$(mktemp)
+	if ! {
+		apt-get "${options[@]}" -qq update &&
+			DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -qq -y -o Dpkg::Use-Pty=0 \
+				install --no-install-recommends "$@"
+	} >"$log" 2>&1 </dev/null; then
+		cat "$log" >&2
+		die "apt-get could not install $*. Repair what it says above and try again."
+	fi
+	rm -f "$log"
+}

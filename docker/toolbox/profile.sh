@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Sourced by every bash in the toolbox. The patient's PID changes when it crashes and comes back, so
+# it is looked up anew at each prompt.
+APP_PID=$(app-pid)
+export APP_PID
+
+case $- in
+*i*)
+	# shellcheck disable=SC2154
+	if [ -z "${SICKBAY_GREETED:-}" ]; then
+		export SICKBAY_GREETED=1
+		cat <<GREETING
+
+  Sickbay toolbox. The patient is PID ${APP_PID:-(not running)}, always in \$APP_PID; it listens on localhost:6060.
+
+    pprof  curl  wrk  jq        lsof  ss  netstat  ps  top
+    gdb  gcore  perf            strace  ltrace  prlimit
+
+  Three things to try:
+    curl 'localhost:6060/goto?step=2' && curl localhost:6060/ & pprof -top 'http://localhost:6060/debug/pprof/profile?seconds=5'
+    lsof -p \$APP_PID
+    pprof -http=:9000 http://localhost:6060/debug/pprof/heap
+
+  Sources are in /src/sickbay; files left in /captures are in profiles/captures on your machine.
+
+GREETING
+	fi
+	PROMPT_COMMAND='APP_PID=$(app-pid)'
+	PS1='toolbox (app ${APP_PID:-is down}) \w\$ '
+	;;
+esac
