@@ -16,10 +16,11 @@ case $- in
     pprof  curl  wrk  jq        lsof  ss  netstat  ps  top
     gdb  gcore  perf            strace  ltrace  prlimit
 
-  Three things to try:
-    curl 'localhost:6060/goto?step=2' && curl localhost:6060/ & pprof -top 'http://localhost:6060/debug/pprof/profile?seconds=5'
-    lsof -p \$APP_PID
-    pprof -http=:9000 http://localhost:6060/debug/pprof/heap
+  To try:
+    lsof -p \$APP_PID                    what it has open
+    gdb -p \$APP_PID -batch -ex bt       where its first thread is
+    curl 'localhost:6060/goto?step=2'; curl -s localhost:6060/ &
+    pprof -http=:9000 'http://localhost:6060/debug/pprof/profile?seconds=5'
 
   Sources are in /src/sickbay; files left in /captures are in profiles/captures on your machine.
 

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# make reset: the patient back to step 0; one that does not answer is restarted.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. ./lib.sh
+cd ..
+
+in_toolbox() { docker compose exec -T toolbox "$@"; }
+
+main() {
+	docker compose ps --services --status running 2>/dev/null | grep -qx toolbox ||
+		die "the stack is not up. Type: make up"
+	if in_toolbox curl -fsS --max-time 5 'http://localhost:6060/goto?step=0'; then
+		echo
+		return
+	fi
+	say "the patient does not answer; restarting it"
+	docker compose restart --timeout 2 app >/dev/null 2>&1
+	wait_for 15 "the patient" in_toolbox curl -fsS --max-time 2 http://localhost:6060/healthz ||
+		die "the patient did not come back. Look at: make logs"
+	# A room may start its patients in a step of their own.
+	in_toolbox curl -fsS --max-time 5 'http://localhost:6060/goto?step=0'
+	echo
+}
+
+main "$@"

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# make up: from whatever this machine is to a healthy stack. Idempotent: what is there is kept, what
+# changed is built anew.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. ./lib.sh
+cd ..
+
+# port_of PORT: where the anchor's PORT is found on this machine.
+port_of() { docker compose port anchor "$1" 2>/dev/null | sed 's/.*://'; }
+
+build_images() {
+	local begun=$SECONDS log
+	if [ -t 1 ]; then
+		docker compose build
+		return
+	fi
+	log=$(mktemp)
+	say "building the images (a minute the first time) ..."
+	if ! docker compose build >"$log" 2>&1; then
+		cat "$log" >&2
+		die "the images could not be built. What failed is above."
+	fi
+	rm -f "$log"
+	say "images are up to date ($((SECONDS - begun)) s)"
+}
+
+start_stack() {
+	say "waiting for the stack to be healthy (at most 60 s) ..."
+	if ! docker compose up --detach --wait --wait-timeout 60 --no-build; then
+		docker compose ps --all >&2 || true
+		docker compose logs --tail=20 >&2 || true
+		die "the stack did not become healthy. Its last words are above; 'make doctor' looks at the machine."
+	fi
+}
+
+farewell() {
+	local app pprof
+	app=$(port_of 6060)
+	pprof=$(port_of 9000)
+	cat <<TEXT
+
+The patient is up.
+    open     http://127.0.0.1:$app/debug/pprof/
+    type     make shell                                   the toolbox: pprof, lsof, strace, gdb, ...
+    try      curl 'http://127.0.0.1:$app/goto?step=2'         the patient now burns CPU
+             curl http://127.0.0.1:$app/                      (5 seconds)
+    see      pprof -http=:9000 'http://localhost:6060/debug/pprof/profile?seconds=10'
+             in the toolbox, then open http://127.0.0.1:$pprof/
+    after    make reset, make down
+
+TEXT
+}
+
+main() {
+	docker/engine.sh
+	docker/doctor.sh --quick
+	docker/base-image.sh
+	build_images
+	start_stack
+	farewell
+}
+
+main "$@"
