@@ -27,7 +27,7 @@ c_files() { find services tests -name '*.c' -o -name '*.h'; }
 
 # Shell scripts by name, and those without one by their first line.
 shell_files() {
-	find docker services tests workshop .ci -type f \( -name '*.sh' -o -perm -u+x \) 2>/dev/null |
+	find . -type f \( -name '*.sh' -o -perm -u+x \) ! -path './.git/*' ! -path './build/*' ! -path './profiles/*' |
 		while read -r file; do
 			if head -c 64 "$file" | head -n 1 | grep -q -a -E '^#!.*\b(ba)?sh\b|^# shellcheck shell='; then
 				echo "$file"
@@ -35,11 +35,18 @@ shell_files() {
 		done
 }
 
-format() { c_files | xargs -r clang-format --dry-run -Werror; }
+format() {
+	local file status=0
+	for file in $(c_files); do
+		clang-format --dry-run -Werror "$file" 2>/dev/null || { echo "$file" && status=1; }
+	done
+	return "$status"
+}
 
 scripts() { shell_files | xargs -r shellcheck --external-sources; }
 
 analyse() {
+	[ -n "$(find services -name '*.c')" ] || return 0
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppress=missingIncludeSystem --suppress=unknownMacro \
 		-Iservices -j "$(nproc)" services
