@@ -5,6 +5,7 @@
 #   HOST=1   unit, lint, format, check and bench on this machine instead of in the dev image
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
@@ -123,13 +124,13 @@ doctor: ## What this machine lacks, what works without it, and the repair
 run: ## Build the patient and run it here, without containers
 	@docker/host-packages.sh $(PACKAGES)
 	@$(MAKE) --no-print-directory build
-	CPUPROFILE_PER_THREAD_TIMERS=1 HEAP_PROFILE_ALLOCATION_INTERVAL=0 \
+	@CPUPROFILE_PER_THREAD_TIMERS=1 HEAP_PROFILE_ALLOCATION_INTERVAL=0 \
 		HEAP_PROFILE_INUSE_INTERVAL=0 $(BUILD)/app
 
 # ---- proof ------------------------------------------------------------------------------------
 # In the dev image (or with HOST=1) these run directly; elsewhere they start themselves in there.
 DIRECT := $(strip $(SICKBAY_IN_DEV)$(HOST))
-SWITCHES := $(foreach v,V DEBUG SAN STRESS ONLY,$(if $($v),$v='$($v)'))
+SWITCHES := $(foreach v,V DEBUG SAN ONLY,$(if $($v),$v='$($v)'))
 
 .PHONY: unit unit-programs lint format check bench e2e test
 ifneq ($(DIRECT),)

@@ -30,7 +30,7 @@ main() {
 	DEV_UID=$(id -u) DEV_GID=$(id -g)
 	export DEV_UID DEV_GID
 	compose run --rm --quiet-pull -T \
-		-e "STRESS=${STRESS:-}" -e "SICKBAY_STRESS=${SICKBAY_STRESS:-}" "$service" "$@"
+		-e "SICKBAY_STRESS=${SICKBAY_STRESS:-}" "$service" "$@"
 }
 
 main "$@"
