@@ -75,7 +75,7 @@ make_rootfs() {
 	mmdebstrap --quiet --variant=minbase --include=usr-is-merged \
 		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 		--aptopt="$dir/apt.conf" --dpkgopt="$dir/dpkg.conf" \
-		--customize-hook='rm -f "$1"/etc/apt/sources.list' \
+		--customize-hook='rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*' \
 		--customize-hook="upload '$dir/sources' /etc/apt/sources.list.d/debian.sources" \
 		--customize-hook="upload '$dir/apt.conf' /etc/apt/apt.conf.d/50sickbay" \
 		--customize-hook="upload '$dir/dpkg.conf' /etc/dpkg/dpkg.cfg.d/50sickbay" \

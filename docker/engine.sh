@@ -106,26 +106,23 @@ start_engine() {
 		die "the engine did not answer within a minute. The reason is at the end of $ENGINE_LOG (or: journalctl -u docker)."
 }
 
+# by_hand: the exact commands for a person who may do what this script may not.
 by_hand() {
-	warn "no engine answers, and this script may not install or start one here. What to type:"
+	local packages start="sudo docker/engine.sh"
+	if systemd_runs; then
+		start="sudo systemctl start docker"
+	fi
+	mapfile -t packages < <(missing_packages)
+	warn "no usable engine answers, and this script may not install or start one here. What to type:"
 	case $(uname -s)/$(os_field ID)/$(os_field VERSION_CODENAME) in
-	Linux/debian/bookworm)
-		warn "    sudo make up        # Debian 12: the script takes the packages from trixie, see docker/engine.sh"
+	Linux/debian/bookworm) start="sudo docker/engine.sh     # installs ${packages[*]:-nothing}, starts the engine" ;;
+	Linux/debian/* | Linux/ubuntu/*)
+		[ "${#packages[@]}" -eq 0 ] || warn "    sudo apt-get install ${packages[*]}"
 		;;
-	Linux/debian/*)
-		warn "    sudo apt-get install docker.io docker-cli docker-compose"
-		warn "    sudo systemctl start docker"
-		;;
-	Linux/ubuntu/*)
-		warn "    sudo apt-get install docker.io docker-compose-v2"
-		warn "    sudo systemctl start docker"
-		;;
-	Linux/*)
-		warn "    install docker (23 or newer) and its compose plugin with your system's packages, then"
-		warn "    sudo systemctl start docker"
-		;;
-	*) warn "    install and start Docker Desktop (or any engine with 'docker compose')" ;;
+	Linux/*) warn "    install docker (23 or newer) and its compose plugin with your system's packages" ;;
+	*) start="install and start Docker Desktop (or any engine that has 'docker compose')" ;;
 	esac
+	engine_answers || warn "    $start"
 	warn "then: make up"
 	exit 1
 }
