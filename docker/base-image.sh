@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the base images exist on this machine: debian:SUITE-slim for each SUITE named
-# (default: bookworm trixie). Idempotent, and needs no registry:
+# (default: the two of .env). Idempotent, and needs no registry:
 #   present  -> used
 #   else     -> pulled, where a registry answers within PULL_PATIENCE seconds
 #   else     -> made from Debian's packages, from the mirror of this machine's own apt sources
@@ -113,7 +113,8 @@ make_images() {
 
 main() {
 	local suite to_make=()
-	[ "$#" -gt 0 ] || set -- bookworm trixie
+	[ "$#" -gt 0 ] ||
+		set -- "$(setting SICKBAY_DEBIAN bookworm)" "$(setting SICKBAY_DEBIAN_TOOLS trixie)"
 	for suite in "$@"; do
 		image_exists "debian:$suite-slim" && continue
 		# After one registry did not answer, a second wait would teach nothing new.

@@ -30,13 +30,6 @@ row() {
 # sysctl_value NAME: a kernel setting, empty where the kernel has none of that name.
 sysctl_value() { cat "/proc/sys/${1//.//}" 2>/dev/null || true; }
 
-# setting NAME DEFAULT: from the environment, else from .env.
-setting() {
-	local value=${!1:-}
-	[ -n "$value" ] || value=$(sed -n "s/^$1=//p" .env 2>/dev/null)
-	echo "${value:-$2}"
-}
-
 check_architecture() {
 	local machine
 	machine=$(uname -m)

@@ -11,6 +11,13 @@ die() {
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
+# setting NAME DEFAULT: from the environment, else from .env.
+setting() {
+	local value=${!1:-}
+	[ -n "$value" ] || value=$(sed -n "s/^$1=//p" "$(dirname "${BASH_SOURCE[0]}")/../.env" 2>/dev/null)
+	echo "${value:-$2}"
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # os_field NAME: one value of /etc/os-release, empty where there is none.
