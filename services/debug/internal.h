@@ -1,0 +1,40 @@
+/* internal: what the files of the debug plane share. Private to services/debug. */
+#ifndef SICKBAY_DEBUG_INTERNAL_H
+#define SICKBAY_DEBUG_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/strbuf.h"
+#include "http/http.h"
+
+#define DEBUG_SECONDS_MAX 300
+#define DEBUG_PROFILE_TYPE "application/octet-stream"
+#define DEBUG_TEXT_TYPE "text/plain; charset=utf-8"
+
+#define DEBUG_ROUTE(name, methods, handler, description) http_handler handler;
+#include "debug/routes.def"
+#undef DEBUG_ROUTE
+http_handler debug_pprof_index, debug_unknown_profile, debug_vars, debug_healthz;
+
+/* The debug pool; set by debug_mount(). */
+extern struct http_pool *debug_pool;
+
+/* Submits WORK to the debug pool, or answers 503. */
+void debug_submit(struct http_job *job, http_work *work);
+/*
+ * Reads a whole-number parameter of the query. Returns true, or answers 400 with a sentence that names the parameter, its
+ * bounds and an example, and returns false.
+ */
+bool debug_param(struct http_job *job, const char *key, int64_t default_value, int64_t min,
+		 int64_t max, int64_t *value);
+/* Answers for a failed diag call: 500 with a sentence. */
+void debug_reply_error(struct http_job *job, const char *what, int err);
+
+/* Numbers of the process, read from /proc with headroom above the descriptor limit; -1 if it cannot be read. */
+int64_t process_thread_count(void);
+int64_t process_fd_count(void);
+/* The command line's arguments, each ended by a NUL. */
+int process_cmdline(struct strbuf *out);
+
+#endif

@@ -1,0 +1,83 @@
+/* /debug/pprof/profile: start (pool), wait (a timer on the loop), stop and encode (pool). */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "debug/internal.h"
+#include "diag/cpu.h"
+
+struct capture {
+	int64_t seconds, hz;
+	bool running;
+};
+
+/*
+ * A job that ends while its profile runs has lost its client: the profile ends with it. Seldom, and a matter of
+ * milliseconds, wherever it happens.
+ */
+static void free_capture(void *data)
+{
+	struct capture *capture = data;
+
+	if (capture->running)
+		cpu_profile_drop();
+	free(capture);
+}
+
+static void stop_work(struct http_job *job)
+{
+	struct capture *capture = http_data(job);
+	struct strbuf out = STRBUF_INIT;
+	int err;
+
+	capture->running = false;
+	err = cpu_profile_stop(&out);
+	if (err)
+		debug_reply_error(job, "Could not write the CPU profile", err);
+	else
+		http_reply_strbuf(job, 200, DEBUG_PROFILE_TYPE, &out);
+	strbuf_free(&out);
+}
+
+static void stop(struct http_job *job)
+{
+	debug_submit(job, stop_work);
+}
+
+static void wait_for_samples(struct http_job *job)
+{
+	const struct capture *capture = http_data(job);
+
+	http_after(job, (unsigned)capture->seconds * 1000, stop);
+}
+
+static void start_work(struct http_job *job)
+{
+	struct capture *capture = http_data(job);
+	int err = cpu_profile_start((int)capture->hz);
+
+	if (err == -EBUSY) {
+		http_reply_text(job, 500,
+				"Could not enable CPU profiling: cpu profiling already in use; "
+				"it ends by itself, or with the client that asked for it");
+	} else if (err) {
+		debug_reply_error(job, "Could not enable CPU profiling", err);
+	} else {
+		capture->running = true;
+		http_header(job, "Content-Disposition", "attachment; filename=\"profile\"");
+		http_continue(job, wait_for_samples);
+	}
+}
+
+void debug_profile(struct http_job *job)
+{
+	struct capture wanted = {0}, *capture;
+
+	if (!debug_param(job, "seconds", 30, 1, DEBUG_SECONDS_MAX, &wanted.seconds) ||
+	    !debug_param(job, "hz", CPU_HZ_DEFAULT, CPU_HZ_MIN, CPU_HZ_MAX, &wanted.hz))
+		return;
+	capture = xmalloc(sizeof(*capture));
+	*capture = wanted;
+	http_set_data(job, capture, free_capture);
+	debug_submit(job, start_work);
+}

@@ -1,0 +1,124 @@
+/*
+ * http: an HTTP/1.1 server on libh2o, for programs that must stay diagnosable. The only folder that knows libh2o.
+ *
+ * Shape:     one event loop per core, each initialised in its own thread, all on one listening socket. A request becomes
+ *            a job. A handler runs on the job's event loop and must not block: it answers at once, lets the job wait on
+ *            a timer, or submits it to a pool, whose worker thread may block and then answers.
+ *
+ *                request -> handler (loop) -+-> http_reply*()                                        -> response
+ *                                           +-> http_submit() -> work (worker thread) -> http_reply*() -> loop -> response
+ *                                           +-> http_after()  -> handler again (loop) -> ...
+ *
+ * Ownership: a job belongs to the server; it is refcounted between the loop, the pool and the request, and lives until
+ *            the last of them is done with it. Handlers and work never free it. Only the loop touches the request itself;
+ *            when the client leaves first, the job loses its request and its answer goes nowhere.
+ * Leaving:   a client that goes away is noticed within 200 ms, whatever the job is doing: http_client_left() turns true,
+ *            a job still queued is dropped, a timer is cancelled, the on-leave callback runs (loop thread, once, and only
+ *            if no answer was sent), its connection is closed.
+ * Errors:    HTTP/1.1 only. A request head or query too long is 414, a body over HTTP_BODY_MAX_BYTES is 413, a method
+ *            the route does not list is 405, an unknown path 404: each with one sentence as text/plain.
+ * Descriptors: an accept that meets EMFILE is tried again with headroom (common/nofile.h); if the hard limit is reached
+ *            too, the listener rests for 100 ms instead of spinning.
+ */
+#ifndef SICKBAY_HTTP_HTTP_H
+#define SICKBAY_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/strbuf.h"
+
+#define HTTP_QUERY_MAX_BYTES 2048
+#define HTTP_BODY_MAX_BYTES (64 * 1024)
+
+struct http_server;
+struct http_pool;
+struct http_job;
+
+enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4 };
+
+typedef void http_handler(struct http_job *job); /* loop thread; must not block */
+typedef void http_work(struct http_job *job);    /* worker thread; may block; replies before it returns */
+
+struct http_route {
+	const char *path;       /* exact, or a subtree when it ends in "/" + "*": the longest match wins */
+	unsigned methods;       /* HTTP_GET | ...; HTTP_GET implies HTTP_HEAD */
+	http_handler *handler;
+	void *context;          /* http_context(job); outlives the server */
+};
+
+/* ---- server: called by the program's main thread ---- */
+
+struct http_server_config {
+	const char *listen;  /* "0.0.0.0:6060", ":6060", "127.0.0.1:0" (any free port) or "[::1]:6060" */
+	unsigned loop_count; /* 0: one per core */
+	const char *name;    /* the Server header */
+};
+
+/*
+ * http_server_create() binds, but serves nothing yet. Returns 0, -EINVAL for a malformed address, or -errno of bind
+ * (-EADDRINUSE, -EACCES ...). The routes (and what they point to) must outlive the server.
+ */
+int http_server_create(const struct http_server_config *config, struct http_server **server)
+	__attribute__((warn_unused_result));
+void http_server_add_routes(struct http_server *server, const struct http_route *routes, size_t count);
+int http_server_start(struct http_server *server) __attribute__((warn_unused_result));
+uint16_t http_server_port(const struct http_server *server);
+/* Stops accepting, lets jobs under way answer for at most DRAIN_MS, joins the loops and frees all. Pools stop after it. */
+void http_server_stop(struct http_server *server, unsigned drain_ms);
+
+/* ---- pools: worker threads for what may block ---- */
+
+struct http_pool_config {
+	const char *name;     /* thread names: NAME-0, NAME-1 ... (at most 11 characters) */
+	unsigned thread_count;
+	unsigned queue_max;   /* jobs that may wait; more are refused */
+	void (*on_thread_start)(void); /* or NULL; in each worker thread, before its first job */
+};
+
+int http_pool_create(const struct http_pool_config *config, struct http_pool **pool)
+	__attribute__((warn_unused_result));
+unsigned http_pool_queued_count(struct http_pool *pool);  /* MT-Safe */
+/* Drops what is queued and joins the threads that end within WAIT_MS; a blocked thread (a deadlock) is left behind. */
+void http_pool_stop(struct http_pool *pool, unsigned wait_ms);
+
+/* ---- job: what a handler or work function may ask ---- */
+
+const char *http_path(const struct http_job *job);   /* normalized, without the query */
+const char *http_query(const struct http_job *job);  /* raw, without '?'; "" if none */
+const char *http_body(const struct http_job *job, size_t *len_bytes);
+enum http_method http_method(const struct http_job *job);
+const char *http_peer(const struct http_job *job);   /* "127.0.0.1:51552" */
+void *http_context(const struct http_job *job);      /* of its route */
+bool http_client_left(const struct http_job *job);   /* MT-Safe */
+
+/* A pointer of the handler's own; FREE_DATA (or NULL) runs on it when the job ends, on whichever thread that is. */
+void http_set_data(struct http_job *job, void *data, void (*free_data)(void *data));
+void *http_data(const struct http_job *job);
+
+/* ---- job: what happens next. Exactly one of these per turn of a handler; work calls one http_reply*(),
+ *      http_abort() or http_continue(). ---- */
+
+/* Returns 0, or -EAGAIN if the pool's queue is full: the handler then answers itself (503). Loop thread only. */
+int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
+	__attribute__((warn_unused_result));
+/* From work, instead of a reply: NEXT runs on the loop when work has returned. Not run if the client has left. */
+void http_continue(struct http_job *job, http_handler *next);
+/* Runs NEXT on the loop after DELAY_MS (within 20 ms). Loop thread only. */
+void http_after(struct http_job *job, unsigned delay_ms, http_handler *next);
+/* See "Leaving" above. Loop thread only; the last one set counts; NULL clears. */
+void http_on_leave(struct http_job *job, http_handler *on_leave);
+
+/* Adds a response header; both strings must be literals or outlive the job. */
+void http_header(struct http_job *job, const char *name, const char *value);
+void http_reply(struct http_job *job, int status, const char *content_type, const void *body, size_t len_bytes);
+/* Takes BODY's bytes; BODY is empty afterwards. */
+void http_reply_strbuf(struct http_job *job, int status, const char *content_type, struct strbuf *body);
+/* One sentence as text/plain; a newline is added. */
+void http_reply_text(struct http_job *job, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Closes the connection without an answer, as a Go server does when a handler panics. */
+void http_abort(struct http_job *job);
+
+#endif

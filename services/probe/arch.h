@@ -1,0 +1,31 @@
+/*
+ * arch: what depends on the processor: where a signal's register set keeps what an unwinder starts from.
+ *
+ * Shape:     registers in DWARF numbering, as many as the psABI's unwinding tables refer to. One file per architecture
+ *            implements this header; each is empty elsewhere, so that all are always compiled.
+ * Thread:    arch_regs_from_ucontext_sigsafe() is AS-Safe; arch_unwind_start() belongs under the modules lock.
+ * Source:    the System V psABI of x86-64 (fig. 3.36) and "DWARF for the Arm 64-bit Architecture".
+ */
+#ifndef SICKBAY_PROBE_ARCH_H
+#define SICKBAY_PROBE_ARCH_H
+
+#include <elfutils/libdwfl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <ucontext.h>
+
+#define ARCH_REGS_MAX 32
+
+struct arch_regs {
+	uintptr_t dwarf[ARCH_REGS_MAX];
+	uintptr_t pc, sp;
+};
+
+/* Bytes below the stack pointer that a leaf function may use. */
+extern const uintptr_t arch_red_zone_bytes;
+
+void arch_regs_from_ucontext_sigsafe(struct arch_regs *regs, const ucontext_t *context);
+/* Hands the registers to libdw. Returns false where libdw refuses them. */
+bool arch_unwind_start(Dwfl_Thread *thread, const struct arch_regs *regs);
+
+#endif

@@ -1,0 +1,277 @@
+#include "probe/capture.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+#include "probe/thread.h"
+#include "probe/unwind.h"
+
+/*
+ * A bounded queue of many writers and one reader. A slot's turn says whose it is: equal to the position: free for the
+ * writer that claims this position; position + 1: filled, the reader's. The reader hands it to the next round with
+ * position + slot_count.
+ */
+struct slot {
+	atomic_uint_fast64_t turn;
+	int64_t time_ns;
+	pid_t tid;
+	uint64_t tag;
+	struct arch_regs regs;
+	uintptr_t copy_start;
+	size_t copy_bytes;
+	bool truncated;
+	uint8_t copy[PROBE_COPY_BYTES];
+};
+
+struct probe_ring {
+	struct slot *slots;
+	size_t slot_count;
+	atomic_uint_fast64_t head;    /* next position to claim */
+	atomic_uint_fast64_t dropped_count;
+	sem_t filled;                 /* one post per filled slot, and one to stop */
+	pthread_t thread;
+	atomic_bool stopping;
+	probe_on_stack *on_stack;
+	void *context;
+
+	pthread_mutex_t lock;         /* guards drained_position */
+	pthread_cond_t drained;
+	uint64_t drained_position;
+};
+
+/* On our own stack, between two known addresses, memcpy cannot fault; sanitizers must not look at the bytes. */
+__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void
+copy_words_sigsafe(uint8_t *to, uintptr_t from, size_t size_bytes)
+{
+	const volatile uintptr_t *source = (const uintptr_t *)from;
+	uintptr_t *target = (uintptr_t *)(void *)to;
+
+	for (size_t i = 0; i < size_bytes / sizeof(uintptr_t); i++)
+		target[i] = source[i];
+}
+
+/* Where the stack's bounds are not known, the kernel copies: it stops at an unmapped page instead of faulting. */
+static size_t copy_unknown_sigsafe(uint8_t *to, uintptr_t from)
+{
+	struct iovec local = {to, PROBE_COPY_BYTES};
+	struct iovec remote = {(void *)from, PROBE_COPY_BYTES};
+	ssize_t copied = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+
+	return copied > 0 ? (size_t)copied : 0;
+}
+
+static void copy_stack_sigsafe(struct slot *slot, const struct probe_thread *thread)
+{
+	uintptr_t sp = slot->regs.sp & ~(sizeof(uintptr_t) - 1);
+	size_t size_bytes;
+
+	if (!thread || sp < thread->stack_start || sp >= thread->stack_end) {
+		slot->copy_start = sp;
+		slot->copy_bytes = copy_unknown_sigsafe(slot->copy, sp);
+		slot->truncated = slot->copy_bytes == PROBE_COPY_BYTES;
+		return;
+	}
+	slot->copy_start = sp - thread->stack_start > arch_red_zone_bytes ? sp - arch_red_zone_bytes : sp;
+	size_bytes = thread->stack_end - slot->copy_start;
+	slot->truncated = size_bytes > PROBE_COPY_BYTES;
+	slot->copy_bytes = slot->truncated ? PROBE_COPY_BYTES : size_bytes;
+	copy_words_sigsafe(slot->copy, slot->copy_start, slot->copy_bytes);
+}
+
+static void fill_sigsafe(struct slot *slot, const ucontext_t *context, uint64_t tag)
+{
+	const struct probe_thread *thread = probe_thread_self();
+
+	slot->time_ns = clock_monotonic_ns();
+	slot->tid = thread ? thread->tid : gettid();
+	slot->tag = tag;
+	arch_regs_from_ucontext_sigsafe(&slot->regs, context);
+	copy_stack_sigsafe(slot, thread);
+}
+
+static struct slot *claim_sigsafe(struct probe_ring *ring, uint64_t *position)
+{
+	*position = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	for (;;) {
+		struct slot *slot = &ring->slots[*position & (ring->slot_count - 1)];
+		uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire);
+
+		if (turn == *position) {
+			if (atomic_compare_exchange_weak(&ring->head, position, *position + 1))
+				return slot;
+		} else if (turn < *position) {
+			atomic_fetch_add(&ring->dropped_count, 1);
+			return NULL;
+		} else {
+			*position = atomic_load_explicit(&ring->head, memory_order_relaxed);
+		}
+	}
+}
+
+bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *context, uint64_t tag)
+{
+	uint64_t position;
+	struct slot *slot = claim_sigsafe(ring, &position);
+
+	if (!slot)
+		return false;
+	if (context) {
+		fill_sigsafe(slot, context, tag);
+	} else {
+		ucontext_t here;
+
+		/* Its only failure is a bad pointer. The frame it describes is this one, alive until the copy is made. */
+		(void)getcontext(&here);
+		fill_sigsafe(slot, &here, tag);
+	}
+	atomic_store_explicit(&slot->turn, position + 1, memory_order_release);
+	sem_post(&ring->filled);
+	return true;
+}
+
+static void hand_on(struct probe_ring *ring, const struct slot *slot)
+{
+	static __thread struct probe_stack stack; /* 1 KiB that need not be on the stack */
+	struct unwind_copy copy = {
+		.regs = slot->regs,
+		.start = slot->copy_start,
+		.size_bytes = slot->copy_bytes,
+		.bytes = slot->copy,
+	};
+
+	stack.time_ns = slot->time_ns;
+	stack.tid = slot->tid;
+	stack.tag = slot->tag;
+	stack.pc_count = unwind_copy_walk(&copy, stack.pcs, PROBE_STACK_MAX);
+	stack.truncated = slot->truncated || stack.pc_count == PROBE_STACK_MAX;
+	ring->on_stack(&stack, ring->context);
+}
+
+static void drain(struct probe_ring *ring, uint64_t *position)
+{
+	for (;; (*position)++) {
+		struct slot *slot = &ring->slots[*position & (ring->slot_count - 1)];
+
+		if (atomic_load_explicit(&slot->turn, memory_order_acquire) != *position + 1)
+			return;
+		hand_on(ring, slot);
+		atomic_store_explicit(&slot->turn, *position + ring->slot_count, memory_order_release);
+		pthread_mutex_lock(&ring->lock);
+		ring->drained_position = *position + 1;
+		pthread_cond_broadcast(&ring->drained);
+		pthread_mutex_unlock(&ring->lock);
+	}
+}
+
+static void *drain_main(void *data)
+{
+	struct probe_ring *ring = data;
+	uint64_t position = 0;
+
+	probe_thread_observe();
+	pthread_setname_np(pthread_self(), "probe-unwind");
+	for (;;) {
+		bool stopping = atomic_load(&ring->stopping);
+
+		drain(ring, &position);
+		if (stopping)
+			return NULL;
+		while (sem_wait(&ring->filled) != 0 && errno == EINTR)
+			;
+	}
+}
+
+int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context,
+		      struct probe_ring **ring)
+{
+	struct probe_ring *made;
+	int err;
+
+	assert(slot_count > 0 && (slot_count & (slot_count - 1)) == 0);
+	probe_observe_begin();
+	made = xcalloc(1, sizeof(*made));
+	made->slot_count = slot_count;
+	made->on_stack = on_stack;
+	made->context = context;
+	pthread_mutex_init(&made->lock, NULL);
+	pthread_cond_init(&made->drained, NULL);
+	sem_init(&made->filled, 0, 0);
+	made->slots = mmap(NULL, slot_count * sizeof(struct slot), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (made->slots == MAP_FAILED) {
+		err = -errno;
+		goto out;
+	}
+	for (size_t i = 0; i < slot_count; i++)
+		atomic_init(&made->slots[i].turn, i);
+	err = -pthread_create(&made->thread, NULL, drain_main, made);
+	if (err) {
+		munmap(made->slots, slot_count * sizeof(struct slot));
+		goto out;
+	}
+	*ring = made;
+	made = NULL;
+out:
+	free(made);
+	probe_observe_end();
+	return err;
+}
+
+void probe_ring_flush(struct probe_ring *ring)
+{
+	uint64_t target = atomic_load(&ring->head);
+
+	pthread_mutex_lock(&ring->lock);
+	while (ring->drained_position < target)
+		pthread_cond_wait(&ring->drained, &ring->lock);
+	pthread_mutex_unlock(&ring->lock);
+}
+
+uint64_t probe_ring_dropped_count(const struct probe_ring *ring)
+{
+	return atomic_load(&ring->dropped_count);
+}
+
+void probe_ring_destroy(struct probe_ring *ring)
+{
+	if (!ring)
+		return;
+	atomic_store(&ring->stopping, true);
+	sem_post(&ring->filled);
+	pthread_join(ring->thread, NULL);
+	munmap(ring->slots, ring->slot_count * sizeof(struct slot));
+	sem_destroy(&ring->filled);
+	pthread_cond_destroy(&ring->drained);
+	pthread_mutex_destroy(&ring->lock);
+	free(ring);
+}
+
+size_t probe_stack_here(uintptr_t *pcs, size_t max_count)
+{
+	struct slot *slot;
+	ucontext_t here;
+	size_t count;
+
+	probe_observe_begin();
+	slot = xmalloc(sizeof(*slot));
+	(void)getcontext(&here);
+	fill_sigsafe(slot, &here, 0);
+	count = unwind_copy_walk(&(struct unwind_copy){.regs = slot->regs,
+						       .start = slot->copy_start,
+						       .size_bytes = slot->copy_bytes,
+						       .bytes = slot->copy},
+				 pcs, max_count);
+	free(slot);
+	probe_observe_end();
+	return count;
+}
