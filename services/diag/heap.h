@@ -8,7 +8,7 @@
  *
  * Shape:     Go's four values per stack. Stacks come innermost first, the allocating function at the leaf: what malloc
  *            does inside stays out.
- * Bounds:    HEAP_STACKS_MAX distinct stacks and HEAP_LIVE_MAX live samples; beyond them samples are added to one entry without
+ * Bounds:    HEAP_STACKS_MAX distinct stacks and HEAP_LIVE_MAX live samples; beyond them, and when a burst outruns the unwinder, samples are added to one entry without
  *            a stack, and counted in lost_count.
  * Returns:   0; -ENOTSUP built without tcmalloc; -EINVAL a rate below HEAP_RATE_MIN_BYTES; -EBUSY (exact profiler) already, or not, running.
  * Thread:    MT-Safe; not AS-Safe.

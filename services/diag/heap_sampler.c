@@ -102,6 +102,24 @@ static void link_live_locked(uint32_t index)
 	atomic_fetch_add(&books.filter[hash % FILTER_CELLS], 1);
 }
 
+/* The sample's stack is decided: from now on it is in the sums. */
+static void settle_locked(uint32_t index, uint32_t stack)
+{
+	struct sample *sample = &books.samples[index];
+	struct heap_entry *entry = &books.entries[stack];
+
+	sample->stack = stack;
+	sample->stack_known = true;
+	entry->values[HEAP_ALLOC_OBJECTS] += sample->objects;
+	entry->values[HEAP_ALLOC_BYTES] += sample->bytes;
+	if (sample->freed) {
+		give_sample_locked(index);
+	} else {
+		entry->values[HEAP_INUSE_OBJECTS] += sample->objects;
+		entry->values[HEAP_INUSE_BYTES] += sample->bytes;
+	}
+}
+
 static uint32_t unlink_live_locked(const void *block)
 {
 	uint32_t hash = hash_block(block);
@@ -119,14 +137,12 @@ static uint32_t unlink_live_locked(const void *block)
 	return 0;
 }
 
-static void forget_sample(uint32_t index)
+/* Nobody will unwind this one: it counts, without a stack. */
+static void settle_without_stack(uint32_t index)
 {
 	pthread_mutex_lock(&books.lock);
-	/* A free that came in between has unlinked it already. */
-	if (!books.samples[index].freed)
-		unlink_live_locked(books.samples[index].block);
-	give_sample_locked(index);
 	books.lost_count++;
+	settle_locked(index, NO_STACK);
 	pthread_mutex_unlock(&books.lock);
 }
 
@@ -149,7 +165,7 @@ static void take(const void *block, size_t size_bytes, size_t rate_bytes)
 	}
 	pthread_mutex_unlock(&books.lock);
 	if (index && !probe_ring_capture_sigsafe(books.ring, NULL, index))
-		forget_sample(index);
+		settle_without_stack(index);
 }
 
 /* The hooks keep their frames: their addresses mark where malloc ends and the program begins. */
@@ -233,24 +249,12 @@ static void on_stack(const struct probe_stack *stack, void *context)
 {
 	size_t skip = heap_skip_allocator(stack->pcs, stack->pc_count);
 	size_t pc_count = stack->pc_count - skip;
-	struct sample *sample = &books.samples[stack->tag];
-	struct heap_entry *entry;
 
 	(void)context;
 	if (pc_count > HEAP_FRAMES_MAX)
 		pc_count = HEAP_FRAMES_MAX;
 	pthread_mutex_lock(&books.lock);
-	sample->stack = find_stack_locked(stack->pcs + skip, pc_count);
-	sample->stack_known = true;
-	entry = &books.entries[sample->stack];
-	entry->values[HEAP_ALLOC_OBJECTS] += sample->objects;
-	entry->values[HEAP_ALLOC_BYTES] += sample->bytes;
-	if (sample->freed) {
-		give_sample_locked((uint32_t)stack->tag);
-	} else {
-		entry->values[HEAP_INUSE_OBJECTS] += sample->objects;
-		entry->values[HEAP_INUSE_BYTES] += sample->bytes;
-	}
+	settle_locked((uint32_t)stack->tag, find_stack_locked(stack->pcs + skip, pc_count));
 	pthread_mutex_unlock(&books.lock);
 }
 

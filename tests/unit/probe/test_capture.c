@@ -1,0 +1,264 @@
+#include "../support/test.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "probe/capture.h"
+#include "probe/modules.h"
+#include "probe/symbolize.h"
+#include "probe/thread.h"
+#include "probe/unwind.h"
+
+static const char *name_of(uintptr_t pc)
+{
+	return probe_symbolize(pc)->frames[0].function;
+}
+
+static bool has_frame(const uintptr_t *pcs, size_t count, const char *function)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name_of(pcs[i]), function) == 0)
+			return true;
+	return false;
+}
+
+static TEST_FRAME size_t inner(uintptr_t *pcs)
+{
+	return probe_stack_here(pcs, PROBE_STACK_MAX);
+}
+
+static TEST_FRAME size_t outer(uintptr_t *pcs)
+{
+	size_t count = inner(pcs);
+
+	return count;
+}
+
+static void test_own_stack(void **state)
+{
+	uintptr_t pcs[PROBE_STACK_MAX];
+	size_t count = outer(pcs);
+
+	(void)state;
+	assert_true(count > 4);
+	assert_string_equal(name_of(pcs[0]), "probe_stack_here");
+	assert_string_equal(name_of(pcs[1]), "inner");
+	assert_string_equal(name_of(pcs[2]), "outer");
+	assert_string_equal(name_of(pcs[3]), "test_own_stack");
+	assert_true(has_frame(pcs, count, "main"));
+}
+
+static int compare(const void *a, const void *b)
+{
+	static bool done;
+	uintptr_t pcs[PROBE_STACK_MAX];
+	size_t count;
+
+	if (!done) {
+		done = true;
+		count = probe_stack_here(pcs, PROBE_STACK_MAX);
+		assert_true(has_frame(pcs, count, "test_through_libc"));
+	}
+	return *(const int *)a - *(const int *)b;
+}
+
+/* A callback from inside libc, which keeps no frame pointers. */
+static void test_through_libc(void **state)
+{
+	int numbers[] = {3, 1, 2};
+
+	(void)state;
+	qsort(numbers, 3, sizeof(int), compare);
+	assert_int_equal(numbers[0], 1);
+}
+
+/* ---- a ring, filled from a signal handler ---- */
+
+static struct probe_ring *ring;
+static atomic_size_t seen_count, named_count;
+
+static void on_stack(const struct probe_stack *stack, void *context)
+{
+	assert_ptr_equal(context, &seen_count);
+	assert_int_equal(stack->tag, 7);
+	atomic_fetch_add(&seen_count, 1);
+	if (has_frame(stack->pcs, stack->pc_count, "raise_here"))
+		atomic_fetch_add(&named_count, 1);
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	(void)info;
+	probe_ring_capture_sigsafe(ring, context, 7);
+}
+
+static TEST_FRAME void raise_here(void)
+{
+	raise(SIGUSR1);
+}
+
+static void open_ring(size_t slot_count)
+{
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+
+	atomic_store(&seen_count, 0);
+	atomic_store(&named_count, 0);
+	assert_int_equal(probe_ring_create(slot_count, on_stack, &seen_count, &ring), 0);
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+static void test_a_handler_captures_who_it_interrupted(void **state)
+{
+	(void)state;
+	open_ring(64);
+	for (int i = 0; i < 50; i++)
+		raise_here();
+	probe_ring_flush(ring);
+	assert_int_equal(atomic_load(&seen_count), 50);
+	assert_int_equal(atomic_load(&named_count), 50);
+	assert_int_equal(probe_ring_dropped_count(ring), 0);
+	probe_ring_destroy(ring);
+}
+
+static void *flood_main(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 20000; i++)
+		raise_here();
+	return NULL;
+}
+
+static void test_a_full_ring_drops_and_counts(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	open_ring(4);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, flood_main, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	probe_ring_flush(ring);
+	assert_true(probe_ring_dropped_count(ring) > 0);
+	assert_int_equal(atomic_load(&seen_count) + probe_ring_dropped_count(ring), 80000);
+	assert_int_equal(atomic_load(&named_count), atomic_load(&seen_count));
+	probe_ring_destroy(ring);
+}
+
+/* ---- dlopen beside it: where unwinding in the handler deadlocks ---- */
+
+static atomic_bool stop_threads;
+
+static void *dlopen_main(void *arg)
+{
+	size_t *count = arg;
+
+	while (!atomic_load(&stop_threads)) {
+		void *handle = dlopen("libBrokenLocale.so.1", RTLD_NOW);
+
+		assert_non_null(handle);
+		dlclose(handle);
+		(*count)++;
+	}
+	return NULL;
+}
+
+static void test_captures_beside_dlopen_neither_hang_nor_lose_frames(void **state)
+{
+	int64_t end_ns = clock_monotonic_ns() + (test_is_stress() ? 30 : 2) * CLOCK_NS_PER_SEC;
+	size_t dlopen_count[2] = {0};
+	pthread_t threads[2];
+
+	(void)state;
+	open_ring(64);
+	atomic_store(&stop_threads, false);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, dlopen_main, &dlopen_count[i]);
+	while (clock_monotonic_ns() < end_ns) {
+		raise_here();
+		pthread_kill(threads[0], SIGUSR1);
+		pthread_kill(threads[1], SIGUSR1);
+		probe_ring_flush(ring);
+	}
+	atomic_store(&stop_threads, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	probe_ring_flush(ring);
+	print_message("%zu stacks beside %zu dlopens\n", atomic_load(&seen_count),
+		      dlopen_count[0] + dlopen_count[1]);
+	assert_true(atomic_load(&named_count) > 50);
+	assert_true(atomic_load(&seen_count) <= 3 * atomic_load(&named_count));
+	probe_ring_destroy(ring);
+}
+
+/* ---- copies that make no sense ---- */
+
+static void test_hostile_copies_end_early(void **state)
+{
+	uint8_t bytes[512];
+	uintptr_t pcs[PROBE_STACK_MAX];
+	struct unwind_copy copy = {.start = 0x1000, .size_bytes = sizeof(bytes), .bytes = bytes};
+	unsigned random = 1;
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		for (size_t i = 0; i < sizeof(bytes); i++) {
+			random = random * 1103515245 + 12345;
+			bytes[i] = (uint8_t)(random >> 16);
+		}
+		for (int i = 0; i < ARCH_REGS_MAX; i++)
+			memcpy(&copy.regs.dwarf[i], bytes + 8 * i, 8);
+		copy.regs.pc = round % 2 ? (uintptr_t)test_hostile_copies_end_early + random % 64 :
+					   copy.regs.dwarf[0];
+		copy.regs.sp = copy.start + (random >> 8) % 600;
+		assert_in_range(unwind_copy_walk(&copy, pcs, PROBE_STACK_MAX), 1, PROBE_STACK_MAX);
+	}
+}
+
+static TEST_FRAME size_t recurse(int depth, uintptr_t *pcs)
+{
+	volatile char frame[256];
+	size_t count;
+
+	frame[depth % 256] = 0; /* makes the frame as large as it says */
+	count = depth ? recurse(depth - 1, pcs) : probe_stack_here(pcs, PROBE_STACK_MAX);
+	return count + (size_t)frame[depth % 256];
+}
+
+static void test_deep_stacks_are_cut(void **state)
+{
+	uintptr_t pcs[PROBE_STACK_MAX];
+
+	(void)state;
+	assert_in_range(recurse(1000, pcs), 30, PROBE_STACK_MAX);
+	assert_string_equal(name_of(pcs[5]), "recurse");
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	probe_thread_init();
+	return modules_init();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_own_stack),
+		cmocka_unit_test(test_through_libc),
+		cmocka_unit_test(test_a_handler_captures_who_it_interrupted),
+		cmocka_unit_test(test_a_full_ring_drops_and_counts),
+		cmocka_unit_test(test_captures_beside_dlopen_neither_hang_nor_lose_frames),
+		cmocka_unit_test(test_hostile_copies_end_early),
+		cmocka_unit_test(test_deep_stacks_are_cut),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
