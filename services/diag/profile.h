@@ -27,9 +27,9 @@ struct profile_value_type {
 
 struct profile_label {
 	const char *key;
-	const char *text;    /* or NULL: then NUMBER counts */
+	const char *text; /* or NULL: then NUMBER counts */
 	int64_t number;
-	const char *unit;    /* of NUMBER; may be NULL */
+	const char *unit; /* of NUMBER; may be NULL */
 };
 
 struct profile_config {
@@ -37,12 +37,12 @@ struct profile_config {
 	size_t value_count;
 	struct profile_value_type period_type;
 	int64_t period;
-	const char *default_type;     /* which value pprof shows first; NULL: the last */
+	const char *default_type; /* which value pprof shows first; NULL: the last */
 };
 
 struct profile *profile_create(const struct profile_config *config);
-void profile_add_sample(struct profile *profile, const uintptr_t *pcs, size_t pc_count, const int64_t *values,
-			const struct profile_label *labels, size_t label_count);
+void profile_add_sample(struct profile *profile, const uintptr_t *pcs, size_t pc_count,
+	const int64_t *values, const struct profile_label *labels, size_t label_count);
 /* TIME_NS: wall clock at the start; DURATION_NS 0: a snapshot. Unset, both are left out. */
 void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration_ns);
 /* What a reader should know ("12 samples were dropped"); NULL: nothing. Shown by pprof -comments. */
