@@ -1,0 +1,81 @@
+#include "common/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* A whole decimal number and nothing else: no space, no '+', no suffix. */
+static bool parse_int(const char *text, int64_t *value)
+{
+	bool negative = *text == '-';
+	int64_t result = 0;
+
+	text += negative;
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		if (__builtin_mul_overflow(result, 10, &result) ||
+			__builtin_sub_overflow(result, *text - '0', &result))
+			return false;
+	}
+	/* Counted downwards, so that INT64_MIN fits. */
+	return negative ? (*value = result, true) : !__builtin_sub_overflow(0, result, value);
+}
+
+static int set_string(const struct config_entry *entry, const char *text, void *values)
+{
+	*(const char **)((char *)values + entry->offset) = text;
+	return 0;
+}
+
+static int set_int(const struct config_entry *entry, const char *text, void *values, FILE *err)
+{
+	int64_t *value = (int64_t *)((char *)values + entry->offset), parsed;
+
+	if (!text) {
+		*value = INT64_MIN;
+		return 0;
+	}
+	if (!parse_int(text, &parsed) || parsed < entry->min || parsed > entry->max) {
+		fprintf(err, "%s is \"%s\", but must be a whole number from %" PRId64 " to %" PRId64 ".\n",
+			entry->name, text, entry->min, entry->max);
+		return -EINVAL;
+	}
+	*value = parsed;
+	return 0;
+}
+
+int config_load(const struct config_entry *entries, size_t count, void *values, FILE *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *text = getenv(entries[i].name);
+		int outcome;
+
+		if (!text)
+			text = entries[i].default_value;
+		if (entries[i].type == CONFIG_STRING)
+			outcome = set_string(&entries[i], text, values);
+		else
+			outcome = set_int(&entries[i], text, values, err);
+		if (outcome)
+			result = outcome;
+	}
+	return result;
+}
+
+void config_help(const struct config_entry *entries, size_t count, FILE *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		fprintf(out, "  %-24s %s", entries[i].name, entries[i].help);
+		if (entries[i].type == CONFIG_INT)
+			fprintf(out, ", %" PRId64 " to %" PRId64, entries[i].min, entries[i].max);
+		if (entries[i].default_value)
+			fprintf(out, " (default: %s)", entries[i].default_value);
+		fputc('\n', out);
+	}
+}

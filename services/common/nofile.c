@@ -1,0 +1,77 @@
+#include "common/nofile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Guarded by lock. */
+static unsigned depth;
+static rlim_t raised_to; /* the soft limit we set; RLIM_INFINITY + 0 is a value like any other */
+static rlim_t found;     /* the soft limit that comes back */
+static int raised;
+
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	/* Somebody lowered it while we had it raised: from now on theirs is what comes back. */
+	if (raised && limit.rlim_cur == raised_to)
+		return;
+	raised = 0;
+	if (limit.rlim_cur == limit.rlim_max)
+		return;
+	found = limit.rlim_cur;
+	raised_to = limit.rlim_cur = limit.rlim_max;
+	raised = setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static void restore_limit(void)
+{
+	struct rlimit limit;
+
+	if (!raised)
+		return;
+	raised = 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur != raised_to)
+		return;
+	limit.rlim_cur = found < limit.rlim_max ? found : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void nofile_headroom_enter(void)
+{
+	int saved_errno = errno;
+
+	pthread_mutex_lock(&lock);
+	depth++;
+	raise_limit();
+	pthread_mutex_unlock(&lock);
+	errno = saved_errno;
+}
+
+void nofile_headroom_leave(void)
+{
+	int saved_errno = errno;
+
+	pthread_mutex_lock(&lock);
+	if (--depth == 0)
+		restore_limit();
+	pthread_mutex_unlock(&lock);
+	errno = saved_errno;
+}
+
+int nofile_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno == EMFILE) {
+		nofile_headroom_enter();
+		fd = open(path, flags | O_CLOEXEC, 0600);
+		nofile_headroom_leave();
+	}
+	return fd < 0 ? -errno : fd;
+}

@@ -1,0 +1,181 @@
+#include "http/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+
+struct http_pool {
+	struct http_pool_config config;
+	char *name;
+	pthread_t *threads;
+	unsigned started_count;
+	atomic_uint refs; /* one per thread and one of the owner: a thread left behind may come back */
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t wanted;
+	h2o_linklist_t queue;
+	unsigned queued_count;
+	unsigned named_count;
+	bool stopping;
+};
+
+static void pool_unref(struct http_pool *pool)
+{
+	if (atomic_fetch_sub(&pool->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&pool->lock);
+	pthread_cond_destroy(&pool->wanted);
+	free(pool->threads);
+	free(pool->name);
+	free(pool);
+}
+
+/* With the lock held. */
+static struct http_job *take_first(struct http_pool *pool)
+{
+	struct http_job *job;
+
+	if (h2o_linklist_is_empty(&pool->queue))
+		return NULL;
+	job = H2O_STRUCT_FROM_MEMBER(struct http_job, queued, pool->queue.next);
+	h2o_linklist_unlink(&job->queued);
+	pool->queued_count--;
+	return job;
+}
+
+static struct http_job *wait_for_job(struct http_pool *pool)
+{
+	struct http_job *job = NULL;
+
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->stopping && !(job = take_first(pool)))
+		pthread_cond_wait(&pool->wanted, &pool->lock);
+	pthread_mutex_unlock(&pool->lock);
+	return job;
+}
+
+static void name_thread(struct http_pool *pool)
+{
+	char name[32];
+
+	pthread_mutex_lock(&pool->lock);
+	snprintf(name, sizeof(name), "%s-%u", pool->name, pool->named_count++);
+	pthread_mutex_unlock(&pool->lock);
+	pthread_setname_np(pthread_self(), name);
+}
+
+static void *pool_main(void *argument)
+{
+	struct http_pool *pool = argument;
+	struct http_job *job;
+
+	name_thread(pool);
+	if (pool->config.on_thread_start)
+		pool->config.on_thread_start();
+	while ((job = wait_for_job(pool))) {
+		job->work(job);
+		http_job_unref(job);
+	}
+	pool_unref(pool);
+	return NULL;
+}
+
+int http_pool_push(struct http_pool *pool, struct http_job *job)
+{
+	int result = -EAGAIN;
+
+	pthread_mutex_lock(&pool->lock);
+	if (!pool->stopping && pool->queued_count < pool->config.queue_max) {
+		h2o_linklist_insert(&pool->queue, &http_job_ref(job)->queued);
+		pool->queued_count++;
+		pthread_cond_signal(&pool->wanted);
+		result = 0;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return result;
+}
+
+bool http_pool_drop(struct http_pool *pool, struct http_job *job)
+{
+	bool was_queued;
+
+	pthread_mutex_lock(&pool->lock);
+	was_queued = h2o_linklist_is_linked(&job->queued);
+	if (was_queued) {
+		h2o_linklist_unlink(&job->queued);
+		pool->queued_count--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return was_queued;
+}
+
+unsigned http_pool_queued_count(struct http_pool *pool)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&pool->lock);
+	count = pool->queued_count;
+	pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
+int http_pool_create(const struct http_pool_config *config, struct http_pool **result)
+{
+	struct http_pool *pool = xcalloc(1, sizeof(*pool));
+	int error = 0;
+
+	assert(config->thread_count && config->queue_max);
+	pool->config = *config;
+	pool->name = xstrdup(config->name);
+	pool->threads = xcalloc(config->thread_count, sizeof(*pool->threads));
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wanted, NULL);
+	h2o_linklist_init_anchor(&pool->queue);
+	atomic_init(&pool->refs, 1);
+	while (!error && pool->started_count < config->thread_count) {
+		atomic_fetch_add(&pool->refs, 1);
+		error = pthread_create(&pool->threads[pool->started_count], NULL, pool_main, pool);
+		if (!error)
+			pool->started_count++;
+		else
+			atomic_fetch_sub(&pool->refs, 1);
+	}
+	if (error) {
+		http_pool_stop(pool, 1000);
+		return -error;
+	}
+	*result = pool;
+	return 0;
+}
+
+static void drop_queue(struct http_pool *pool)
+{
+	struct http_job *job;
+
+	do {
+		pthread_mutex_lock(&pool->lock);
+		pool->stopping = true;
+		job = take_first(pool);
+		pthread_cond_broadcast(&pool->wanted);
+		pthread_mutex_unlock(&pool->lock);
+		if (job)
+			http_job_unref(job);
+	} while (job);
+}
+
+void http_pool_stop(struct http_pool *pool, unsigned wait_ms)
+{
+	int64_t until_ns = clock_monotonic_ns() + wait_ms * CLOCK_NS_PER_MS;
+	struct timespec until = {until_ns / CLOCK_NS_PER_SEC, until_ns % CLOCK_NS_PER_SEC};
+
+	drop_queue(pool);
+	for (unsigned i = 0; i < pool->started_count; i++)
+		if (pthread_clockjoin_np(pool->threads[i], NULL, CLOCK_MONOTONIC, &until))
+			pthread_detach(pool->threads[i]);
+	pool_unref(pool);
+}
