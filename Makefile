@@ -31,7 +31,7 @@ CFLAGS := -std=gnu17 $(OPTIMISE) -g -fno-omit-frame-pointer -fno-optimize-siblin
 CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iservices -I$(BUILD) -I$(BUILD)/proto
 # -rdynamic: what we interpose must be seen by the shared libraries too.
 LDFLAGS := -rdynamic -pthread
-LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lunwind -lm
+LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lelf -lunwind -lm
 ifdef SAN
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CPPFLAGS += -DSICKBAY_SAN=1
@@ -135,11 +135,12 @@ SWITCHES := $(foreach v,V DEBUG SAN ONLY,$(if $($v),$v='$($v)'))
 .PHONY: unit unit-programs lint format check bench e2e test
 ifneq ($(DIRECT),)
 
-unit-programs: $(TEST_PROGRAMS)
+CHOSEN_PROGRAMS := $(if $(ONLY),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(ONLY),$p),$p)),$(TEST_PROGRAMS))
+unit-programs: $(CHOSEN_PROGRAMS)
 
 unit: ## Unit tests (ONLY=part-of-a-path: some of them)
 	@$(MAKE) --no-print-directory -j"$$(nproc)" unit-programs
-	@tests/unit/run.sh $(if $(ONLY),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(ONLY),$p),$p)),$(TEST_PROGRAMS))
+	@tests/unit/run.sh $(CHOSEN_PROGRAMS)
 
 lint: ## Format, shellcheck, cppcheck, layering, the foreign processor
 	@tests/lint.sh
