@@ -124,8 +124,7 @@ doctor: ## What this machine lacks, what works without it, and the repair
 run: ## Build the patient and run it here, without containers
 	@docker/host-packages.sh $(PACKAGES)
 	@$(MAKE) --no-print-directory build
-	@CPUPROFILE_PER_THREAD_TIMERS=1 HEAP_PROFILE_ALLOCATION_INTERVAL=0 \
-		HEAP_PROFILE_INUSE_INTERVAL=0 $(BUILD)/app
+	@$(BUILD)/app
 
 # ---- proof ------------------------------------------------------------------------------------
 # In the dev image (or with HOST=1) these run directly; elsewhere they start themselves in there.
