@@ -127,7 +127,8 @@ struct http_job {
 	struct http_mailbox *mailbox; /* set by the first http_submit() */
 	struct http_pool *pool;       /* loop thread only: where it was submitted */
 	http_work *work;
-	http_handler *next; /* loop thread only: waits for due_ns */
+	http_handler *resume; /* set by work that has no answer yet: runs when the job is back on its loop */
+	http_handler *next;   /* loop thread only: waits for due_ns */
 	int64_t due_ns;
 	http_handler *on_leave; /* loop thread only */
 	void *data;
@@ -155,6 +156,8 @@ struct http_job *http_job_ref(struct http_job *job);
 void http_job_unref(struct http_job *job);
 /* One turn of HANDLER. */
 void http_job_run(struct http_job *job, http_handler *handler);
+/* The job is back from a worker, with an answer or a handler to go on with. */
+void http_job_return(struct http_job *job);
 /* The client went away before the answer. */
 void http_job_leave(struct http_job *job);
 void http_job_fill_peer(struct http_job *job);

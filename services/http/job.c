@@ -90,6 +90,20 @@ void http_job_run(struct http_job *job, http_handler *handler)
 	assert(job->decided && "a handler answers, submits, waits or aborts");
 }
 
+void http_job_return(struct http_job *job)
+{
+	http_handler *resume = job->resume;
+
+	if (!resume) {
+		http_response_deliver(job);
+		return;
+	}
+	job->resume = NULL;
+	http_sweep_remove(job);
+	if (job->req && !http_client_left(job))
+		http_job_run(job, resume);
+}
+
 void http_job_leave(struct http_job *job)
 {
 	http_handler *on_leave = job->on_leave;

@@ -22,7 +22,7 @@ static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *me
 			struct http_job, message.link, messages->next);
 
 		h2o_linklist_unlink(&job->message.link);
-		http_response_deliver(job);
+		http_job_return(job);
 		http_job_unref(job);
 	}
 }

@@ -139,6 +139,13 @@ static void post_or_deliver(struct http_job *job)
 		post(job);
 }
 
+void http_continue(struct http_job *job, http_handler *next)
+{
+	assert(!on_loop(job));
+	job->resume = next;
+	post(job);
+}
+
 void http_header(struct http_job *job, const char *name, const char *value)
 {
 	assert(job->header_count < HTTP_HEADERS_MAX_COUNT);
