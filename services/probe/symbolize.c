@@ -55,22 +55,12 @@ static const char *intern_build_id(Dwfl_Module *module)
 {
 	char hex[NAME_BYTES] = "";
 	const unsigned char *bits;
-	GElf_Addr bits_addr, bias;
-	int len;
+	GElf_Addr bits_addr;
+	int len = dwfl_module_build_id(module, &bits, &bits_addr);
 
-	/* Without the file at hand libdw would not know the id. */
-	if (!dwfl_module_getelf(module, &bias))
-		return "";
-	len = dwfl_module_build_id(module, &bits, &bits_addr);
 	for (int i = 0; i < len && 2 * i + 3 <= (int)sizeof(hex); i++)
 		snprintf(hex + 2 * i, 3, "%02x", bits[i]);
 	return intern(hex);
-}
-
-/* libdw calls the vdso "[vdso: 1234]", with the process's number. */
-static const char *intern_module_path(const char *name)
-{
-	return intern(strncmp(name, "[vdso", 5) == 0 ? "[vdso]" : name);
 }
 
 /* Of the first byte that is mapped: 0 but for odd libraries. */
@@ -105,7 +95,7 @@ static const struct probe_module *describe(Dwfl_Module *module)
 
 	if (*userdata)
 		return *userdata;
-	path = intern_module_path(path);
+	path = intern(path);
 	build_id = intern_build_id(module);
 	for (size_t i = 0; i < module_count; i++) {
 		known = modules[i];
