@@ -15,6 +15,7 @@
 #include "probe/thread.h"
 
 struct http_pool *debug_pool;
+unsigned debug_port;
 
 static const struct http_route routes[] = {
 #define DEBUG_ROUTE(name, methods, handler, description)                                           \
@@ -50,6 +51,7 @@ int debug_init(void)
 void debug_mount(struct http_server *server, struct http_pool *pool)
 {
 	debug_pool = pool;
+	debug_port = http_server_port(server);
 	http_server_add_routes(server, routes, sizeof(routes) / sizeof(routes[0]));
 }
 

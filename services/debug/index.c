@@ -27,10 +27,8 @@ static const char page_head[] =
 	"<table>\n<tr><th>Count<th>Profile<th>\n";
 
 static const char page_tail[] =
-	"</table>\n<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
-	"descriptors as JSON.</p>\n"
-	"<p>In the toolbox: <code>pprof -http=:9000 "
-	"http://localhost:6060/debug/pprof/profile?seconds=10</code></p>\n</html>\n";
+	"<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
+	"descriptors as JSON.</p>\n</html>\n";
 
 /* How many stacks a profile has now; -1 where that is not known before it was taken. */
 static int64_t count_of(const char *name)
@@ -68,6 +66,10 @@ static void index_work(struct http_job *job)
 	strbuf_puts(&out, page_head);
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
 		add_entry(&out, &entries[i]);
+	strbuf_printf(&out,
+		      "</table>\n<p>For example: <code>pprof -http=:9000 "
+		      "http://localhost:%u/debug/pprof/profile?seconds=10</code></p>\n",
+		      debug_port);
 	strbuf_puts(&out, page_tail);
 	http_reply_strbuf(job, 200, "text/html; charset=utf-8", &out);
 	strbuf_free(&out);

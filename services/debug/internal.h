@@ -17,8 +17,9 @@
 #undef DEBUG_ROUTE
 http_handler debug_pprof_index, debug_unknown_profile, debug_vars, debug_healthz;
 
-/* The debug pool; set by debug_mount(). */
+/* Set by debug_mount(): the debug pool, and the port the server listens on. */
 extern struct http_pool *debug_pool;
+extern unsigned debug_port;
 
 /* Submits WORK to the debug pool, or answers 503. */
 void debug_submit(struct http_job *job, http_work *work);
