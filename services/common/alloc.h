@@ -1,5 +1,6 @@
 /*
- * alloc: checked allocation for infrastructure. Faults call malloc() themselves, so that their stacks stay clean.
+ * alloc: checked allocation for infrastructure. Faults call malloc() themselves, so that their
+ * stacks stay clean.
  *
  * Returns:   never NULL; memory from xcalloc is zeroed.
  * Errors:    out of memory or an overflowing count * size writes one line to stderr and aborts.

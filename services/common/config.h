@@ -1,8 +1,11 @@
 /*
- * config: settings from environment variables, described by one table that is also the text of --help.
+ * config: settings from environment variables, described by one table that is also the text of
+ * --help.
  *
- * Shape:     a program lists its settings in a `static const struct config_entry[]`; values land in its own struct.
- * Returns:   config_load() 0, or -EINVAL after writing one sentence per bad variable to ERR (name, value, what is allowed).
+ * Shape:     a program lists its settings in a `static const struct config_entry[]`; values land in
+ *            its own struct.
+ * Returns:   config_load() 0, or -EINVAL after writing one sentence per bad variable to ERR (name,
+ *            value, what is allowed).
  * Ownership: strings point into the environment or the table; nothing to free.
  * Thread:    call before threads start.
  */

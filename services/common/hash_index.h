@@ -1,8 +1,8 @@
 /*
  * hash_index: finds the position of an entry in an array that somebody else keeps, by hash.
  *
- * Shape:     start with `struct hash_index index = HASH_INDEX_INIT`. Entries are numbered from 0 in the order in which
- *            their owner appends them; nothing is ever removed.
+ * Shape:     start with `struct hash_index index = HASH_INDEX_INIT`. Entries are numbered from 0 in
+ *            the order in which their owner appends them; nothing is ever removed.
  * Returns:   hash_index_find() the entry's number, or HASH_INDEX_NONE.
  * Errors:    none to check: growing dies loudly (common/alloc.h).
  * Ownership: the index owns its slots only; hash_index_free() gives them back.

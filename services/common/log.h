@@ -1,9 +1,10 @@
 /*
- * log: the service's lines on stderr, "2018/07/12 15:03:44 text" in local time, one write(2) a line.
+ * log: the service's lines on stderr, "2018/07/12 15:03:44 text" in local time, one write(2) a
+ * line.
  *
- * A line is out of the process before the call returns: nothing is lost in a crash, and lines of several
- * threads never mix. Lines longer than LOG_LINE_BYTES are cut. A reader that stalls or is gone costs the line, never
- * the thread's errno.
+ * A line is out of the process before the call returns: nothing is lost in a crash, and lines of
+ * several threads never mix. Lines longer than LOG_LINE_BYTES are cut. A reader that stalls or is
+ * gone costs the line, never the thread's errno.
  *
  * Thread:    MT-Safe (the formatted timestamp is cached per thread and second).
  * Source:    the format is that of Go's log package with its standard flags.
@@ -18,7 +19,10 @@
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same without formatting: for the lines of every request. */
 void log_puts(const char *text);
-/* Writes a block of many lines as it is, without a timestamp (a stack, a dump), in one write where possible. */
+/*
+ * Writes a block of many lines as it is, without a timestamp (a stack, a dump), in one write where
+ * possible.
+ */
 void log_block(const char *text, size_t len_bytes);
 
 #endif

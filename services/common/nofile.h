@@ -1,14 +1,14 @@
 /*
  * nofile: headroom above the soft descriptor limit, for infrastructure only.
  *
- * A descriptor leak ends with EMFILE for the code that leaks; the server around it must go on accepting and
- * answering. So an accept or open of ours that met EMFILE is tried again between nofile_headroom_enter() and
- * nofile_headroom_leave(), which raise RLIMIT_NOFILE's soft limit to the hard one and put it back. The limit is the
- * process's: between the two calls a fault's open() could succeed as well, so keep what stands between them short, and
- * enter only after EMFILE.
+ * A descriptor leak ends with EMFILE for the code that leaks; the server around it must go on
+ * accepting and answering. So an accept or open of ours that met EMFILE is tried again between
+ * nofile_headroom_enter() and nofile_headroom_leave(), which raise RLIMIT_NOFILE's soft limit to
+ * the hard one and put it back. The limit is the process's: between the two calls a fault's open()
+ * could succeed as well, so keep what stands between them short, and enter only after EMFILE.
  *
- * Nested and concurrent use is counted; the limit that stood before the first enter comes back with the last leave,
- * unless somebody (prlimit) changed it meanwhile: then theirs stays.
+ * Nested and concurrent use is counted; the limit that stood before the first enter comes back with
+ * the last leave, unless somebody (prlimit) changed it meanwhile: then theirs stays.
  *
  * Thread:    MT-Safe. Not AS-Safe.
  */

@@ -3,7 +3,8 @@
  *
  * Shape:     start with `struct strbuf buf = STRBUF_INIT`; data is NULL or data[len_bytes] == '\0'.
  * Errors:    none to check: growing dies loudly (common/alloc.h).
- * Ownership: the buffer owns data; strbuf_free() gives it back, strbuf_detach() hands it to the caller.
+ * Ownership: the buffer owns data; strbuf_free() gives it back, strbuf_detach() hands it to the
+ *            caller.
  * Thread:    one thread at a time per buffer.
  */
 #ifndef SICKBAY_COMMON_STRBUF_H

@@ -18,7 +18,7 @@ struct http_pool *debug_pool;
 unsigned debug_port;
 
 static const struct http_route routes[] = {
-#define DEBUG_ROUTE(name, methods, handler, description)                                           \
+#define DEBUG_ROUTE(name, methods, handler, description) \
 	{"/debug/pprof/" name, methods, handler, NULL},
 #include "debug/routes.def"
 #undef DEBUG_ROUTE
@@ -79,20 +79,21 @@ void debug_submit(struct http_job *job, http_work *work)
 }
 
 bool debug_param(struct http_job *job, const char *key, int64_t default_value, int64_t min,
-		 int64_t max, int64_t *value)
+	int64_t max, int64_t *value)
 {
 	if (params_int(http_query(job), key, default_value, min, max, value) == 0)
 		return true;
 	http_reply_text(job, 400,
-			"%s must be a whole number from %" PRId64 " to %" PRId64 ", for example ?%s=%" PRId64,
-			key, min, max, key, default_value < min ? min : default_value);
+		"%s must be a whole number from %" PRId64 " to %" PRId64 ", for example ?%s=%" PRId64,
+		key, min, max, key, default_value < min ? min : default_value);
 	return false;
 }
 
 void debug_reply_error(struct http_job *job, const char *what, int err)
 {
 	if (err == -ENOTSUP)
-		http_reply_text(job, 500, "%s: this build has no gperftools; build it without SAN=1", what);
+		http_reply_text(
+			job, 500, "%s: this build has no gperftools; build it without SAN=1", what);
 	else
 		http_reply_text(job, 500, "%s: %s", what, strerror(-err));
 }

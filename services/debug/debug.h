@@ -1,5 +1,6 @@
 /*
- * debug: the debug plane for any server here: /debug/pprof/..., /debug/vars and /healthz on services/http.
+ * debug: the debug plane for any server here: /debug/pprof/..., /debug/vars and /healthz on
+ * services/http.
  *
  *     int main(int argc, char **argv)
  *     {
@@ -7,10 +8,12 @@
  *             ...
  *             debug_mount(server, pool);                      a pool of its own, with .on_thread_start = debug_observe_thread
  *
- * It answers while the program is deadlocked, out of descriptors or full of threads, because nothing of it runs on the
- * program's own workers and nothing of it waits on a thread: waits are timers on an event loop.
+ * It answers while the program is deadlocked, out of descriptors or full of threads, because
+ * nothing of it runs on the program's own workers and nothing of it waits on a thread: waits are
+ * timers on an event loop.
  *
- * Thread:    debug_init() and debug_mount() from the main thread; the others are MT-Safe, none is AS-Safe.
+ * Thread:    debug_init() and debug_mount() from the main thread; the others are MT-Safe, none is
+ *            AS-Safe.
  */
 #ifndef SICKBAY_DEBUG_DEBUG_H
 #define SICKBAY_DEBUG_DEBUG_H
@@ -19,13 +22,16 @@
 #include "http/http.h"
 
 /*
- * Opens probe's books, reads the symbols (some 50-100 ms) and starts the heap sampler. Returns 0 or -errno; a
- * sampler that cannot run (no tcmalloc) is logged, not an error.
+ * Opens probe's books, reads the symbols (some 50-100 ms) and starts the heap sampler. Returns 0 or
+ * -errno; a sampler that cannot run (no tcmalloc) is logged, not an error.
  */
 int debug_init(void) __attribute__((warn_unused_result));
 /* Both must outlive the routes. */
 void debug_mount(struct http_server *server, struct http_pool *pool);
-/* Leaves the calling thread out of profiles and gives it no timer: for the threads that do the diagnosing. */
+/*
+ * Leaves the calling thread out of profiles and gives it no timer: for the threads that do the
+ * diagnosing.
+ */
 void debug_observe_thread(void);
 /*
  * Appends the calling thread's stack, innermost frame first, as Go prints a panic:

@@ -25,8 +25,7 @@ static void free_request(void *data)
 	free(request);
 }
 
-static void reply_snapshot(struct http_job *job, const struct heap_snapshot *snapshot,
-			   int64_t duration_ns)
+static void reply_snapshot(struct http_job *job, const struct heap_snapshot *snapshot, int64_t duration_ns)
 {
 	const struct request *request = http_data(job);
 	struct strbuf out = STRBUF_INIT;
@@ -93,7 +92,8 @@ static void exact_snapshot(struct http_job *job)
 	int err = heap_exact_snapshot(&snapshot);
 
 	if (err == -EBUSY) {
-		http_reply_text(job, 409, "the exact heap profiler is not running; start it with ?exact=start");
+		http_reply_text(job, 409,
+			"the exact heap profiler is not running; start it with ?exact=start");
 	} else if (err) {
 		debug_reply_error(job, "Could not read the exact heap profile", err);
 	} else {
@@ -115,8 +115,8 @@ static void exact_work(struct http_job *job)
 			debug_reply_error(job, "Could not start the exact heap profiler", err);
 		else
 			http_reply_text(job, 200,
-					"exact heap profiler started: every allocation is recorded now, "
-					"and slow; read it with ?exact=1, end it with ?exact=stop");
+				"exact heap profiler started: every allocation is recorded now, "
+				"and slow; read it with ?exact=1, end it with ?exact=stop");
 	} else if (strcmp(request->exact, "stop") == 0) {
 		err = heap_exact_stop();
 		if (err == -EBUSY)
@@ -146,7 +146,7 @@ static void sampler_work(struct http_job *job)
 			debug_reply_error(job, "Could not start the heap sampler", err);
 		else
 			http_reply_text(job, 200, "heap sampler is on, one sample in %d bytes",
-					HEAP_RATE_DEFAULT_BYTES);
+				HEAP_RATE_DEFAULT_BYTES);
 	} else {
 		http_reply_text(job, 400, "sampler must be on or off");
 	}
@@ -160,7 +160,7 @@ static void heap_request(struct http_job *job, bool show_alloc)
 	request->show_alloc = show_alloc;
 	http_set_data(job, request, free_request);
 	if (!debug_param(job, "seconds", 0, 0, DEBUG_SECONDS_MAX, &request->seconds) ||
-	    !debug_param(job, "debug", 0, 0, 2, &request->debug))
+		!debug_param(job, "debug", 0, 0, 2, &request->debug))
 		return;
 	if (params_string(query, "exact", "", request->exact, sizeof(request->exact)) != 0) {
 		http_reply_text(job, 400, "exact must be start, 1 or stop");

@@ -26,9 +26,8 @@ static const char page_head[] =
 	"<h1>/debug/pprof/</h1>\n<p>Profiles of this process, for any <code>pprof</code>:</p>\n"
 	"<table>\n<tr><th>Count<th>Profile<th>\n";
 
-static const char page_tail[] =
-	"<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
-	"descriptors as JSON.</p>\n</html>\n";
+static const char page_tail[] = "<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
+				"descriptors as JSON.</p>\n</html>\n";
 
 /* How many stacks a profile has now; -1 where that is not known before it was taken. */
 static int64_t count_of(const char *name)
@@ -40,8 +39,8 @@ static int64_t count_of(const char *name)
 		return -1;
 	snapshot = heap_snapshot();
 	for (size_t i = 0; snapshot && i < snapshot->entry_count; i++)
-		count += snapshot->entries[i].values[name[0] == 'h' ? HEAP_INUSE_OBJECTS :
-								      HEAP_ALLOC_OBJECTS] > 0.5;
+		count += snapshot->entries[i].values[name[0] == 'h' ? HEAP_INUSE_OBJECTS : HEAP_ALLOC_OBJECTS] >
+			 0.5;
 	free(snapshot);
 	return count;
 }
@@ -54,7 +53,7 @@ static void add_entry(struct strbuf *out, const struct entry *entry)
 	if (count >= 0)
 		strbuf_printf(out, "%lld", (long long)count);
 	strbuf_printf(out, "<td><a href=\"/debug/pprof/%s%s\">%s</a><td>", entry->name,
-		      count >= 0 ? "?debug=1" : "", entry->name);
+		count >= 0 ? "?debug=1" : "", entry->name);
 	strbuf_html_escape(out, entry->description);
 	strbuf_puts(out, "\n");
 }
@@ -67,9 +66,9 @@ static void index_work(struct http_job *job)
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
 		add_entry(&out, &entries[i]);
 	strbuf_printf(&out,
-		      "</table>\n<p>For example: <code>pprof -http=:9000 "
-		      "http://localhost:%u/debug/pprof/profile?seconds=10</code></p>\n",
-		      debug_port);
+		"</table>\n<p>For example: <code>pprof -http=:9000 "
+		"http://localhost:%u/debug/pprof/profile?seconds=10</code></p>\n",
+		debug_port);
 	strbuf_puts(&out, page_tail);
 	http_reply_strbuf(job, 200, "text/html; charset=utf-8", &out);
 	strbuf_free(&out);

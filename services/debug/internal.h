@@ -24,15 +24,18 @@ extern unsigned debug_port;
 /* Submits WORK to the debug pool, or answers 503. */
 void debug_submit(struct http_job *job, http_work *work);
 /*
- * Reads a whole-number parameter of the query. Returns true, or answers 400 with a sentence that names the parameter, its
- * bounds and an example, and returns false.
+ * Reads a whole-number parameter of the query. Returns true, or answers 400 with a sentence that
+ * names the parameter, its bounds and an example, and returns false.
  */
 bool debug_param(struct http_job *job, const char *key, int64_t default_value, int64_t min,
-		 int64_t max, int64_t *value);
+	int64_t max, int64_t *value);
 /* Answers for a failed diag call: 500 with a sentence. */
 void debug_reply_error(struct http_job *job, const char *what, int err);
 
-/* Numbers of the process, read from /proc with headroom above the descriptor limit; -1 if it cannot be read. */
+/*
+ * Numbers of the process, read from /proc with headroom above the descriptor limit; -1 if it cannot
+ * be read.
+ */
 int64_t process_thread_count(void);
 int64_t process_fd_count(void);
 /* The command line's arguments, each ended by a NUL. */

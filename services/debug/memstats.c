@@ -51,7 +51,7 @@ void memstats_json(struct strbuf *out)
 	strbuf_puts(out, "{");
 	for (int i = 0; i < FIELD_COUNT; i++)
 		strbuf_printf(out, "%s\"%s\": %llu", i ? ", " : "", fields[i].name,
-			      (unsigned long long)fields[i].value);
+			(unsigned long long)fields[i].value);
 	strbuf_puts(out, "}");
 }
 
@@ -62,6 +62,5 @@ void memstats_print(struct strbuf *out)
 	collect(fields);
 	strbuf_puts(out, "\n# runtime.MemStats\n");
 	for (int i = 0; i < FIELD_COUNT; i++)
-		strbuf_printf(out, "# %s = %llu\n", fields[i].name,
-			      (unsigned long long)fields[i].value);
+		strbuf_printf(out, "# %s = %llu\n", fields[i].name, (unsigned long long)fields[i].value);
 }

@@ -1,6 +1,6 @@
 /*
- * memstats: Go's runtime.MemStats, as far as tcmalloc has the equivalent. README.md of this folder says which field comes from
- * where, and which have none.
+ * memstats: Go's runtime.MemStats, as far as tcmalloc has the equivalent. README.md of this folder
+ * says which field comes from where, and which have none.
  *
  * Thread: MT-Safe; waits for the heap sampler's ring, so not on an event loop.
  */

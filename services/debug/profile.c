@@ -12,8 +12,8 @@ struct capture {
 };
 
 /*
- * A job that ends while its profile runs has lost its client: the profile ends with it. Seldom, and a matter of
- * milliseconds, wherever it happens.
+ * A job that ends while its profile runs has lost its client: the profile ends with it. Seldom, and
+ * a matter of milliseconds, wherever it happens.
  */
 static void free_capture(void *data)
 {
@@ -58,8 +58,8 @@ static void start_work(struct http_job *job)
 
 	if (err == -EBUSY) {
 		http_reply_text(job, 500,
-				"Could not enable CPU profiling: cpu profiling already in use; "
-				"it ends by itself, or with the client that asked for it");
+			"Could not enable CPU profiling: cpu profiling already in use; "
+			"it ends by itself, or with the client that asked for it");
 	} else if (err) {
 		debug_reply_error(job, "Could not enable CPU profiling", err);
 	} else {
@@ -74,7 +74,7 @@ void debug_profile(struct http_job *job)
 	struct capture wanted = {0}, *capture;
 
 	if (!debug_param(job, "seconds", 30, 1, DEBUG_SECONDS_MAX, &wanted.seconds) ||
-	    !debug_param(job, "hz", CPU_HZ_DEFAULT, CPU_HZ_MIN, CPU_HZ_MAX, &wanted.hz))
+		!debug_param(job, "hz", CPU_HZ_DEFAULT, CPU_HZ_MIN, CPU_HZ_MAX, &wanted.hz))
 		return;
 	capture = xmalloc(sizeof(*capture));
 	*capture = wanted;

@@ -16,7 +16,10 @@
 /* At 100 Hz a core fills a slot every 10 ms; 512 slots are seconds of patience for the unwinder. */
 #define RING_SLOTS 512
 
-/* Of a timer that overran for longer than this, something is wrong with the clock, not with the thread. */
+/*
+ * Of a timer that overran for longer than this, something is wrong with the clock, not with the
+ * thread.
+ */
 #define OVERRUN_MAX 1000
 
 static pthread_mutex_t session_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the struct below */
@@ -66,7 +69,7 @@ static void arm_timer(struct probe_thread *thread)
 	period.it_interval.tv_nsec = timer_hz == 1 ? 0 : CLOCK_NS_PER_SEC / timer_hz;
 	period.it_value = period.it_interval;
 	if (pthread_getcpuclockid(thread->pthread, &clock) == 0 &&
-	    timer_create(clock, &event, &thread->cpu_timer) == 0) {
+		timer_create(clock, &event, &thread->cpu_timer) == 0) {
 		if (timer_settime(thread->cpu_timer, 0, &period, NULL) == 0) {
 			thread->cpu_timer_armed = true;
 			return;
@@ -114,8 +117,8 @@ static void take_handler(struct probe_ring *ring)
 
 	session.token = gperftools_register_callback(on_prof_sigsafe, ring);
 	/*
-	 * gperftools has now started a timer for the whole process, which bills whichever thread the kernel picks: ours, one
-	 * per thread, take its place before its first 10 ms are over.
+	 * gperftools has now started a timer for the whole process, which bills whichever thread
+	 * the kernel picks: ours, one per thread, take its place before its first 10 ms are over.
 	 */
 	setitimer(ITIMER_PROF, &never, NULL);
 }
@@ -169,9 +172,9 @@ static void report_refused(struct strbuf *comment)
 	if (timer_refused_count == 0)
 		return;
 	strbuf_printf(comment, "%zu threads have no samples, no timer could be had for them: %s",
-		      timer_refused_count, strerror(timer_refused_errno));
+		timer_refused_count, strerror(timer_refused_errno));
 	log_printf("cpu profile: %s (ulimit -i is the limit, shared by all processes of this user)",
-		   comment->data);
+		comment->data);
 }
 
 static int encode_locked(struct strbuf *out, uint64_t dropped_count)
@@ -181,10 +184,9 @@ static int encode_locked(struct strbuf *out, uint64_t dropped_count)
 
 	report_refused(&comment);
 	if (dropped_count > 0)
-		strbuf_printf(&comment, "%s%llu samples were dropped", comment.len_bytes ? "; " : "",
-			      (unsigned long long)dropped_count);
-	profile_set_time(session.profile, session.start_real_ns,
-			 clock_monotonic_ns() - session.start_ns);
+		strbuf_printf(&comment, "%s%llu samples were dropped",
+			comment.len_bytes ? "; " : "", (unsigned long long)dropped_count);
+	profile_set_time(session.profile, session.start_real_ns, clock_monotonic_ns() - session.start_ns);
 	profile_set_comment(session.profile, comment.data);
 	err = profile_encode(session.profile, out);
 	strbuf_free(&comment);

@@ -44,7 +44,9 @@ static bool is_empty(const struct heap_entry *entry)
 	       whole(entry->values[HEAP_INUSE_OBJECTS]) == 0;
 }
 
-/* Stacks only ever get added, at the end: entry I of an older snapshot is entry I of a newer one. */
+/*
+ * Stacks only ever get added, at the end: entry I of an older snapshot is entry I of a newer one.
+ */
 void heap_snapshot_subtract(struct heap_snapshot *new, const struct heap_snapshot *old)
 {
 	for (size_t i = 0; i < old->entry_count && i < new->entry_count; i++)
@@ -75,7 +77,7 @@ static void add_entry(struct profile *profile, const struct heap_entry *entry)
 }
 
 int heap_encode(const struct heap_snapshot *snapshot, int64_t duration_ns, bool show_alloc,
-		struct strbuf *out)
+	struct strbuf *out)
 {
 	struct strbuf comment = STRBUF_INIT;
 	struct profile *profile;
@@ -83,10 +85,8 @@ int heap_encode(const struct heap_snapshot *snapshot, int64_t duration_ns, bool 
 
 	probe_observe_begin();
 	profile = profile_create(&(struct profile_config){
-		.values = {{"alloc_objects", "count"},
-			   {"alloc_space", "bytes"},
-			   {"inuse_objects", "count"},
-			   {"inuse_space", "bytes"}},
+		.values = {{"alloc_objects", "count"}, {"alloc_space", "bytes"},
+			{"inuse_objects", "count"}, {"inuse_space", "bytes"}},
 		.value_count = HEAP_VALUES,
 		.period_type = {"space", "bytes"},
 		.period = (int64_t)snapshot->rate_bytes,
@@ -95,7 +95,7 @@ int heap_encode(const struct heap_snapshot *snapshot, int64_t duration_ns, bool 
 	profile_set_time(profile, snapshot->time_ns, duration_ns);
 	if (snapshot->lost_count > 0) {
 		strbuf_printf(&comment, "%llu samples found no room and have no stack",
-			      (unsigned long long)snapshot->lost_count);
+			(unsigned long long)snapshot->lost_count);
 		profile_set_comment(profile, comment.data);
 	}
 	for (size_t i = 0; i < snapshot->entry_count; i++)
@@ -121,8 +121,8 @@ static int by_inuse_then_alloc(const void *a, const void *b)
 static void print_counts(struct strbuf *out, const int64_t values[HEAP_VALUES])
 {
 	strbuf_printf(out, "%lld: %lld [%lld: %lld] @", (long long)values[HEAP_INUSE_OBJECTS],
-		      (long long)values[HEAP_INUSE_BYTES], (long long)values[HEAP_ALLOC_OBJECTS],
-		      (long long)values[HEAP_ALLOC_BYTES]);
+		(long long)values[HEAP_INUSE_BYTES], (long long)values[HEAP_ALLOC_OBJECTS],
+		(long long)values[HEAP_ALLOC_BYTES]);
 }
 
 static void print_entry(struct strbuf *out, const struct heap_entry *entry)

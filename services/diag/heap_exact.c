@@ -23,7 +23,10 @@ int heap_exact_start(void)
 		return -ENOTSUP;
 	if (IsHeapProfilerRunning())
 		return -EBUSY;
-	/* It would also write files of its own accord; ours is the answer to a request, nothing else. */
+	/*
+	 * It would also write files of its own accord; ours is the answer to a request, nothing
+	 * else.
+	 */
 	if (&gperftools_flag_allocation_interval)
 		gperftools_flag_allocation_interval = 0;
 	if (&gperftools_flag_inuse_interval)
@@ -51,8 +54,8 @@ static bool parse_line(const char *line, struct heap_entry *entry)
 	int at = 0;
 
 	if (sscanf(line, " %" SCNd64 ": %" SCNd64 " [%" SCNd64 ": %" SCNd64 "] @%n", &inuse_objects,
-		   &inuse_bytes, &alloc_objects, &alloc_bytes, &at) != 4 ||
-	    at == 0)
+		    &inuse_bytes, &alloc_objects, &alloc_bytes, &at) != 4 ||
+		at == 0)
 		return false;
 	for (const char *next = line + at; count < HEAP_FRAMES_MAX;) {
 		char *end;

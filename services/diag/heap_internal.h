@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * How many frames at the leaf belong to the allocator and its hooks: all up to the last frame inside the allocator's
- * library that is near the leaf. Thread: MT-Safe; symbolizes.
+ * How many frames at the leaf belong to the allocator and its hooks: all up to the last frame
+ * inside the allocator's library that is near the leaf. Thread: MT-Safe; symbolizes.
  */
 size_t heap_skip_allocator(const uintptr_t *pcs, size_t pc_count);
 

@@ -22,8 +22,9 @@
 #define NO_STACK 0U /* entry 0: samples whose stack found no room */
 
 /*
- * One sampled allocation. Born in the new hook; its stack is known when the ring's thread has unwound it. The block may be freed
- * before that: then `freed` tells the ring's thread that the sample must not count as in use.
+ * One sampled allocation. Born in the new hook; its stack is known when the ring's thread has
+ * unwound it. The block may be freed before that: then `freed` tells the ring's thread that the
+ * sample must not count as in use.
  */
 struct sample {
 	const void *block;
@@ -34,7 +35,10 @@ struct sample {
 };
 
 static struct {
-	/* Guards all below but the filter, the ring and the rate. Held for a few instructions, never while allocating. */
+	/*
+	 * Guards all below but the filter, the ring and the rate. Held for a few instructions,
+	 * never while allocating.
+	 */
 	pthread_mutex_t lock;
 	struct sample *samples; /* 1 ... HEAP_LIVE_MAX */
 	uint32_t unused;        /* samples never used yet begin here */
@@ -45,7 +49,10 @@ static struct {
 	uint32_t stacks[STACK_BUCKETS]; /* open addressing; index + 1 */
 	uint64_t lost_count;
 
-	/* How many sampled blocks may hash here: lets a free of any other block pass without the lock. */
+	/*
+	 * How many sampled blocks may hash here: lets a free of any other block pass without the
+	 * lock.
+	 */
 	atomic_uint_least16_t *filter;
 	struct probe_ring *ring;
 	atomic_size_t rate_bytes; /* 0: stopped */
@@ -124,8 +131,7 @@ static uint32_t unlink_live_locked(const void *block)
 {
 	uint32_t hash = hash_block(block);
 
-	for (uint32_t *link = &books.live[hash % LIVE_BUCKETS]; *link;
-	     link = &books.samples[*link].next) {
+	for (uint32_t *link = &books.live[hash % LIVE_BUCKETS]; *link; link = &books.samples[*link].next) {
 		uint32_t index = *link;
 
 		if (books.samples[index].block == block) {
@@ -198,7 +204,7 @@ static __attribute__((noinline)) void on_delete(const void *block)
 	uint32_t index;
 
 	if (!block || atomic_load_explicit(&books.filter[hash_block(block) % FILTER_CELLS],
-					   memory_order_relaxed) == 0)
+			      memory_order_relaxed) == 0)
 		return;
 	pthread_mutex_lock(&books.lock);
 	index = unlink_live_locked(block);
@@ -238,8 +244,7 @@ static uint32_t find_stack_locked(const uintptr_t *pcs, size_t pc_count)
 			return *cell - 1;
 		}
 		entry = &books.entries[*cell - 1];
-		if (entry->pc_count == pc_count &&
-		    memcmp(entry->pcs, pcs, pc_count * sizeof(*pcs)) == 0)
+		if (entry->pc_count == pc_count && memcmp(entry->pcs, pcs, pc_count * sizeof(*pcs)) == 0)
 			return *cell - 1;
 	}
 }
@@ -261,7 +266,7 @@ static void on_stack(const struct probe_stack *stack, void *context)
 static void *map_zeroed(size_t size_bytes)
 {
 	void *map = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return map == MAP_FAILED ? NULL : map;
 }
@@ -294,7 +299,8 @@ int heap_sampler_start(size_t rate_bytes)
 	if (!err) {
 		atomic_store(&books.rate_bytes, rate_bytes);
 		if (!books.hooked)
-			books.hooked = MallocHook_AddNewHook(on_new) && MallocHook_AddDeleteHook(on_delete);
+			books.hooked = MallocHook_AddNewHook(on_new) &&
+				       MallocHook_AddDeleteHook(on_delete);
 		if (!books.hooked)
 			err = -EBUSY;
 	}

@@ -23,8 +23,8 @@ void stack_text_comments(struct strbuf *out, const uintptr_t *pcs, size_t pc_cou
 			const struct probe_frame *frame = &symbol->frames[k];
 
 			strbuf_printf(out, "#\t%#lx\t%s+%#lx\t%s:%d\n", (unsigned long)pcs[i],
-				      frame->function, (unsigned long)offset_in_function(symbol),
-				      frame->file, frame->line);
+				frame->function, (unsigned long)offset_in_function(symbol),
+				frame->file, frame->line);
 		}
 	}
 }
@@ -40,8 +40,8 @@ void stack_text_frames(struct strbuf *out, const uintptr_t *pcs, size_t pc_count
 
 			if (*where == '\0')
 				where = symbol->module ? symbol->module->path : "?";
-			strbuf_printf(out, "%s\n\t%s:%d +%#lx\n", frame->function, where, frame->line,
-				      (unsigned long)offset_in_function(symbol));
+			strbuf_printf(out, "%s\n\t%s:%d +%#lx\n", frame->function, where,
+				frame->line, (unsigned long)offset_in_function(symbol));
 		}
 	}
 }

@@ -1,9 +1,11 @@
 /*
  * stack_text: stacks as the text that Go prints them as.
  *
- * Shape:     stacks come innermost first, as addresses from probe/capture.h; inlined calls are lines of their own.
+ * Shape:     stacks come innermost first, as addresses from probe/capture.h; inlined calls are
+ *            lines of their own.
  * Thread:    MT-Safe; not AS-Safe (symbolizes).
- * Source:    Go's runtime/pprof, debug=1 (addresses, comments), and its panic and debug=2 output (frames).
+ * Source:    Go's runtime/pprof, debug=1 (addresses, comments), and its panic and debug=2 output
+ *            (frames).
  */
 #ifndef SICKBAY_DIAG_STACK_TEXT_H
 #define SICKBAY_DIAG_STACK_TEXT_H

@@ -1,23 +1,29 @@
 /*
- * http: an HTTP/1.1 server on libh2o, for programs that must stay diagnosable. The only folder that knows libh2o.
+ * http: an HTTP/1.1 server on libh2o, for programs that must stay diagnosable. The only folder that
+ * knows libh2o.
  *
- * Shape:     one event loop per core, each initialised in its own thread, all on one listening socket. A request becomes
- *            a job. A handler runs on the job's event loop and must not block: it answers at once, lets the job wait on
- *            a timer, or submits it to a pool, whose worker thread may block and then answers.
+ * Shape:     one event loop per core, each initialised in its own thread, all on one listening
+ *            socket. A request becomes a job. A handler runs on the job's event loop and must not
+ *            block: it answers at once, lets the job wait on a timer, or submits it to a pool,
+ *            whose worker thread may block and then answers.
  *
  *                request -> handler (loop) -+-> http_reply*()                                        -> response
  *                                           +-> http_submit() -> work (worker thread) -> http_reply*() -> loop -> response
  *                                           +-> http_after()  -> handler again (loop) -> ...
  *
- * Ownership: a job belongs to the server; it is refcounted between the loop, the pool and the request, and lives until
- *            the last of them is done with it. Handlers and work never free it. Only the loop touches the request itself;
- *            when the client leaves first, the job loses its request and its answer goes nowhere.
- * Leaving:   a client that goes away is noticed within 200 ms, whatever the job is doing: http_client_left() turns true,
- *            a job still queued is dropped, a timer is cancelled, the on-leave callback runs (loop thread, once, and only
- *            if no answer was sent), its connection is closed.
- * Errors:    HTTP/1.1 only. A request head or query too long is 414, a body over HTTP_BODY_MAX_BYTES is 413, a method
- *            the route does not list is 405, an unknown path 404: each with one sentence as text/plain.
- * Descriptors: an accept that meets EMFILE is tried again with headroom (common/nofile.h); if the hard limit is reached
+ * Ownership: a job belongs to the server; it is refcounted between the loop, the pool and the
+ *            request, and lives until the last of them is done with it. Handlers and work never
+ *            free it. Only the loop touches the request itself; when the client leaves first, the
+ *            job loses its request and its answer goes nowhere.
+ * Leaving:   a client that goes away is noticed within 200 ms, whatever the job is doing:
+ *            http_client_left() turns true, a job still queued is dropped, a timer is cancelled,
+ *            the on-leave callback runs (loop thread, once, and only if no answer was sent), its
+ *            connection is closed.
+ * Errors:    HTTP/1.1 only. A request head or query too long is 414, a body over
+ *            HTTP_BODY_MAX_BYTES is 413, a method the route does not list is 405, an unknown path
+ *            404: each with one sentence as text/plain.
+ * Descriptors: an accept that meets EMFILE is tried again with headroom (common/nofile.h); if the
+ *              hard limit is reached
  *            too, the listener rests for 100 ms instead of spinning.
  */
 #ifndef SICKBAY_HTTP_HTTP_H
@@ -57,15 +63,19 @@ struct http_server_config {
 };
 
 /*
- * http_server_create() binds, but serves nothing yet. Returns 0, -EINVAL for a malformed address, or -errno of bind
- * (-EADDRINUSE, -EACCES ...). The routes (and what they point to) must outlive the server.
+ * http_server_create() binds, but serves nothing yet. Returns 0, -EINVAL for a malformed address,
+ * or -errno of bind (-EADDRINUSE, -EACCES ...). The routes (and what they point to) must outlive
+ * the server.
  */
 int http_server_create(const struct http_server_config *config, struct http_server **server)
 	__attribute__((warn_unused_result));
 void http_server_add_routes(struct http_server *server, const struct http_route *routes, size_t count);
 int http_server_start(struct http_server *server) __attribute__((warn_unused_result));
 uint16_t http_server_port(const struct http_server *server);
-/* Stops accepting, lets jobs under way answer for at most DRAIN_MS, joins the loops and frees all. Pools stop after it. */
+/*
+ * Stops accepting, lets jobs under way answer for at most DRAIN_MS, joins the loops and frees all.
+ * Pools stop after it.
+ */
 void http_server_stop(struct http_server *server, unsigned drain_ms);
 
 /* ---- pools: worker threads for what may block ---- */
@@ -80,7 +90,10 @@ struct http_pool_config {
 int http_pool_create(const struct http_pool_config *config, struct http_pool **pool)
 	__attribute__((warn_unused_result));
 unsigned http_pool_queued_count(struct http_pool *pool);  /* MT-Safe */
-/* Drops what is queued and joins the threads that end within WAIT_MS; a blocked thread (a deadlock) is left behind. */
+/*
+ * Drops what is queued and joins the threads that end within WAIT_MS; a blocked thread (a deadlock)
+ * is left behind.
+ */
 void http_pool_stop(struct http_pool *pool, unsigned wait_ms);
 
 /* ---- job: what a handler or work function may ask ---- */
@@ -93,17 +106,26 @@ const char *http_peer(const struct http_job *job);   /* "127.0.0.1:51552" */
 void *http_context(const struct http_job *job);      /* of its route */
 bool http_client_left(const struct http_job *job);   /* MT-Safe */
 
-/* A pointer of the handler's own; FREE_DATA (or NULL) runs on it when the job ends, on whichever thread that is. */
+/*
+ * A pointer of the handler's own; FREE_DATA (or NULL) runs on it when the job ends, on whichever
+ * thread that is.
+ */
 void http_set_data(struct http_job *job, void *data, void (*free_data)(void *data));
 void *http_data(const struct http_job *job);
 
 /* ---- job: what happens next. Exactly one of these per turn of a handler; work calls one http_reply*(),
  *      http_abort() or http_continue(). ---- */
 
-/* Returns 0, or -EAGAIN if the pool's queue is full: the handler then answers itself (503). Loop thread only. */
+/*
+ * Returns 0, or -EAGAIN if the pool's queue is full: the handler then answers itself (503). Loop
+ * thread only.
+ */
 int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
 	__attribute__((warn_unused_result));
-/* From work, instead of a reply: NEXT runs on the loop when work has returned. Not run if the client has left. */
+/*
+ * From work, instead of a reply: NEXT runs on the loop when work has returned. Not run if the
+ * client has left.
+ */
 void http_continue(struct http_job *job, http_handler *next);
 /* Runs NEXT on the loop after DELAY_MS (within 20 ms). Loop thread only. */
 void http_after(struct http_job *job, unsigned delay_ms, http_handler *next);

@@ -1,9 +1,11 @@
 /*
- * params: values from a query string ("seconds=5&debug=1"), with bounds. Hostile input is expected here.
+ * params: values from a query string ("seconds=5&debug=1"), with bounds. Hostile input is expected
+ * here.
  *
  * Shape:     keys and values are percent-decoded ('+' is a space); the first of equal keys counts.
  * Returns:   0 and the value; the default where the key is absent.
- * Errors:    -EINVAL (not a whole number, trailing bytes, bad escape, an embedded NUL, not one of the choices),
+ * Errors:    -EINVAL (not a whole number, trailing bytes, bad escape, an embedded NUL, not one of
+ *            the choices),
  *            -ERANGE (outside min..max, too long for the buffer). OUT is untouched on error.
  * Thread:    MT-Safe.
  */

@@ -1,9 +1,12 @@
 /*
- * arch: what depends on the processor: where a signal's register set keeps what an unwinder starts from.
+ * arch: what depends on the processor: where a signal's register set keeps what an unwinder starts
+ * from.
  *
- * Shape:     registers in DWARF numbering, as many as the psABI's unwinding tables refer to. One file per architecture
- *            implements this header; each is empty elsewhere, so that all are always compiled.
- * Thread:    arch_regs_from_ucontext_sigsafe() is AS-Safe; arch_unwind_start() belongs under the modules lock.
+ * Shape:     registers in DWARF numbering, as many as the psABI's unwinding tables refer to. One
+ *            file per architecture implements this header; each is empty elsewhere, so that all are
+ *            always compiled.
+ * Thread:    arch_regs_from_ucontext_sigsafe() is AS-Safe; arch_unwind_start() belongs under the
+ *            modules lock.
  * Source:    the System V psABI of x86-64 (fig. 3.36) and "DWARF for the Arm 64-bit Architecture".
  */
 #ifndef SICKBAY_PROBE_ARCH_H

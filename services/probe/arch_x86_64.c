@@ -2,15 +2,31 @@
 
 #ifdef __x86_64__
 
-#define DWARF_REG_COUNT 17 /* rax ... r15 and the return address, which is where the unwinder takes the pc from */
+#define DWARF_REG_COUNT \
+	17 /* rax ... r15 and the return address, which is where the unwinder takes the pc from */
 
 const uintptr_t arch_red_zone_bytes = 128;
 
 void arch_regs_from_ucontext_sigsafe(struct arch_regs *regs, const ucontext_t *context)
 {
 	static const int greg_of_dwarf[DWARF_REG_COUNT] = {
-		REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-		REG_R9,	 REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
+		REG_RAX,
+		REG_RDX,
+		REG_RCX,
+		REG_RBX,
+		REG_RSI,
+		REG_RDI,
+		REG_RBP,
+		REG_RSP,
+		REG_R8,
+		REG_R9,
+		REG_R10,
+		REG_R11,
+		REG_R12,
+		REG_R13,
+		REG_R14,
+		REG_R15,
+		REG_RIP,
 	};
 
 	for (int i = 0; i < DWARF_REG_COUNT; i++)

@@ -17,9 +17,9 @@
 #include "probe/unwind.h"
 
 /*
- * A bounded queue of many writers and one reader. A slot's turn says whose it is: equal to the position: free for the
- * writer that claims this position; position + 1: filled, the reader's. The reader hands it to the next round with
- * position + slot_count.
+ * A bounded queue of many writers and one reader. A slot's turn says whose it is: equal to the
+ * position: free for the writer that claims this position; position + 1: filled, the reader's. The
+ * reader hands it to the next round with position + slot_count.
  */
 struct slot {
 	atomic_uint_fast64_t turn;
@@ -36,22 +36,25 @@ struct slot {
 struct probe_ring {
 	struct slot *slots;
 	size_t slot_count;
-	atomic_uint_fast64_t head;    /* next position to claim */
+	atomic_uint_fast64_t head; /* next position to claim */
 	atomic_uint_fast64_t dropped_count;
-	sem_t filled;                 /* one post per filled slot, and one to stop */
+	sem_t filled; /* one post per filled slot, and one to stop */
 	pthread_t thread;
 	atomic_bool stopping;
 	probe_on_stack *on_stack;
 	void *context;
 
-	pthread_mutex_t lock;         /* guards drained_position */
+	pthread_mutex_t lock; /* guards drained_position */
 	pthread_cond_t drained;
 	uint64_t drained_position;
 };
 
-/* On our own stack, between two known addresses, memcpy cannot fault; sanitizers must not look at the bytes. */
-__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void
-copy_words_sigsafe(uint8_t *to, uintptr_t from, size_t size_bytes)
+/*
+ * On our own stack, between two known addresses, memcpy cannot fault; sanitizers must not look at
+ * the bytes.
+ */
+__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void copy_words_sigsafe(
+	uint8_t *to, uintptr_t from, size_t size_bytes)
 {
 	const volatile uintptr_t *source = (const uintptr_t *)from;
 	uintptr_t *target = (uintptr_t *)(void *)to;
@@ -60,7 +63,10 @@ copy_words_sigsafe(uint8_t *to, uintptr_t from, size_t size_bytes)
 		target[i] = source[i];
 }
 
-/* Where the stack's bounds are not known, the kernel copies: it stops at an unmapped page instead of faulting. */
+/*
+ * Where the stack's bounds are not known, the kernel copies: it stops at an unmapped page instead
+ * of faulting.
+ */
 static size_t copy_unknown_sigsafe(uint8_t *to, uintptr_t from)
 {
 	struct iovec local = {to, PROBE_COPY_BYTES};
@@ -81,7 +87,8 @@ static void copy_stack_sigsafe(struct slot *slot, const struct probe_thread *thr
 		slot->truncated = slot->copy_bytes == PROBE_COPY_BYTES;
 		return;
 	}
-	slot->copy_start = sp - thread->stack_start > arch_red_zone_bytes ? sp - arch_red_zone_bytes : sp;
+	slot->copy_start = sp - thread->stack_start > arch_red_zone_bytes ? sp - arch_red_zone_bytes
+									  : sp;
 	size_bytes = thread->stack_end - slot->copy_start;
 	slot->truncated = size_bytes > PROBE_COPY_BYTES;
 	slot->copy_bytes = slot->truncated ? PROBE_COPY_BYTES : size_bytes;
@@ -130,7 +137,10 @@ bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *conte
 	} else {
 		ucontext_t here;
 
-		/* Its only failure is a bad pointer. The frame it describes is this one, alive until the copy is made. */
+		/*
+		 * Its only failure is a bad pointer. The frame it describes is this one, alive
+		 * until the copy is made.
+		 */
 		(void)getcontext(&here);
 		fill_sigsafe(slot, &here, tag);
 	}
@@ -191,8 +201,7 @@ static void *drain_main(void *data)
 	}
 }
 
-int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context,
-		      struct probe_ring **ring)
+int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context, struct probe_ring **ring)
 {
 	struct probe_ring *made;
 	int err;
@@ -207,7 +216,7 @@ int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context
 	pthread_cond_init(&made->drained, NULL);
 	sem_init(&made->filled, 0, 0);
 	made->slots = mmap(NULL, slot_count * sizeof(struct slot), PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (made->slots == MAP_FAILED) {
 		err = -errno;
 		goto out;
@@ -267,10 +276,10 @@ size_t probe_stack_here(uintptr_t *pcs, size_t max_count)
 	(void)getcontext(&here);
 	fill_sigsafe(slot, &here, 0);
 	count = unwind_copy_walk(&(struct unwind_copy){.regs = slot->regs,
-						       .start = slot->copy_start,
-						       .size_bytes = slot->copy_bytes,
-						       .bytes = slot->copy},
-				 pcs, max_count);
+					 .start = slot->copy_start,
+					 .size_bytes = slot->copy_bytes,
+					 .bytes = slot->copy},
+		pcs, max_count);
 	free(slot);
 	probe_observe_end();
 	return count;

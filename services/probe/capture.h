@@ -1,18 +1,21 @@
 /*
  * capture: the stack of a running thread, copied where it runs and unwound elsewhere.
  *
- * Unwinding in a signal handler or in a malloc hook takes locks (the loader's, the unwinder's) that the interrupted code may
- * hold: it deadlocks against dlopen, and a frame-pointer walk that does not loses the caller of every libc function. So
- * the thread only copies its registers and the stack above them into a slot of a ring; the ring's own thread unwinds
- * the copies with libdw and hands the addresses on.
+ * Unwinding in a signal handler or in a malloc hook takes locks (the loader's, the unwinder's) that
+ * the interrupted code may hold: it deadlocks against dlopen, and a frame-pointer walk that does
+ * not loses the caller of every libc function. So the thread only copies its registers and the
+ * stack above them into a slot of a ring; the ring's own thread unwinds the copies with libdw and
+ * hands the addresses on.
  *
- * Shape:     a stack comes innermost frame first. Return addresses are moved back by one, into their call; an exact pc
- *            (of an interrupted instruction) stays, so that every address can be looked up as it is.
- * Bounds:    PROBE_COPY_BYTES of stack and PROBE_STACK_MAX frames; what is deeper is cut (`truncated`). A ring that is full
- *            drops and counts.
+ * Shape:     a stack comes innermost frame first. Return addresses are moved back by one, into
+ *            their call; an exact pc (of an interrupted instruction) stays, so that every address
+ *            can be looked up as it is.
+ * Bounds:    PROBE_COPY_BYTES of stack and PROBE_STACK_MAX frames; what is deeper is cut
+ *            (`truncated`). A ring that is full drops and counts.
  * Ownership: a stack is valid during the callback only.
- * Thread:    probe_ring_capture_sigsafe() is MT-Safe and AS-Safe, without locks, allocation or waiting; the callback
- *            runs on the ring's thread, which is an observer (thread.h); the rest is MT-Safe, not AS-Safe.
+ * Thread:    probe_ring_capture_sigsafe() is MT-Safe and AS-Safe, without locks, allocation or
+ *            waiting; the callback runs on the ring's thread, which is an observer (thread.h); the
+ *            rest is MT-Safe, not AS-Safe.
  */
 #ifndef SICKBAY_PROBE_CAPTURE_H
 #define SICKBAY_PROBE_CAPTURE_H
@@ -29,7 +32,7 @@
 struct probe_stack {
 	int64_t time_ns; /* monotonic, when it was copied */
 	pid_t tid;
-	uint64_t tag;    /* the capturer's own */
+	uint64_t tag; /* the capturer's own */
 	bool truncated;
 	size_t pc_count;
 	uintptr_t pcs[PROBE_STACK_MAX];
@@ -39,10 +42,15 @@ typedef void probe_on_stack(const struct probe_stack *stack, void *context);
 
 struct probe_ring;
 
-/* SLOT_COUNT is a power of two; a slot costs its 16 KiB only once it was used. Returns 0 or -errno. */
+/*
+ * SLOT_COUNT is a power of two; a slot costs its 16 KiB only once it was used. Returns 0 or -errno.
+ */
 int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context,
-		      struct probe_ring **ring) __attribute__((warn_unused_result));
-/* Copies the stack that CONTEXT interrupted, or with NULL the caller's own. False if the ring was full. */
+	struct probe_ring **ring) __attribute__((warn_unused_result));
+/*
+ * Copies the stack that CONTEXT interrupted, or with NULL the caller's own. False if the ring was
+ * full.
+ */
 bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *context, uint64_t tag);
 /* Returns after everything captured before the call has been handed on. Not from the callback. */
 void probe_ring_flush(struct probe_ring *ring);
@@ -50,7 +58,10 @@ uint64_t probe_ring_dropped_count(const struct probe_ring *ring);
 /* Nobody may be capturing any more. Hands on what is left, then frees. */
 void probe_ring_destroy(struct probe_ring *ring);
 
-/* The calling thread's stack, unwound at once. Returns the number of addresses; 0 if it could not be walked. */
+/*
+ * The calling thread's stack, unwound at once. Returns the number of addresses; 0 if it could not
+ * be walked.
+ */
 size_t probe_stack_here(uintptr_t *pcs, size_t max_count);
 
 #endif

@@ -1,14 +1,18 @@
 /*
  * symbolize: from an address to function, file and line, with the chain of inlined calls.
  *
- * Shape:     frames[0] is the innermost inlined function, frames[frame_count - 1] the function that has the code. An
- *            address nothing is known of has one frame, named "lib.so+0x1234" (module and offset), or "0x7f..." outside every module.
- *            Names of symbols in stripped libraries come from their dynamic symbol table only where the address lies
- *            within that symbol's size: a neighbour's name would be a lie.
- * Ownership: symbols and their strings live until the process ends; the cache is bounded (PROBE_SYMBOL_CACHE_MAX
- *            addresses), beyond it every further address is answered as unknown, and counted.
- * Thread:    MT-Safe; not AS-Safe; takes the lock of modules.h. The caller is taken for an observer (thread.h) meanwhile.
- * Source:    DWARF by libdw. An address is looked up as given: whoever unwinds subtracts 1 from return addresses.
+ * Shape:     frames[0] is the innermost inlined function, frames[frame_count - 1] the function that
+ *            has the code. An address nothing is known of has one frame, named "lib.so+0x1234"
+ *            (module and offset), or "0x7f..." outside every module. Names of symbols in stripped
+ *            libraries come from their dynamic symbol table only where the address lies within that
+ *            symbol's size: a neighbour's name would be a lie.
+ * Ownership: symbols and their strings live until the process ends; the cache is bounded
+ *            (PROBE_SYMBOL_CACHE_MAX addresses), beyond it every further address is answered as
+ *            unknown, and counted.
+ * Thread:    MT-Safe; not AS-Safe; takes the lock of modules.h. The caller is taken for an observer
+ *            (thread.h) meanwhile.
+ * Source:    DWARF by libdw. An address is looked up as given: whoever unwinds subtracts 1 from
+ *            return addresses.
  */
 #ifndef SICKBAY_PROBE_SYMBOLIZE_H
 #define SICKBAY_PROBE_SYMBOLIZE_H

@@ -38,7 +38,7 @@ static bool on_memory_read(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *word, void *
 	(void)dwfl;
 	(void)dwfl_arg;
 	if (addr < current->start || current->size_bytes < sizeof(*word) ||
-	    addr - current->start > current->size_bytes - sizeof(*word))
+		addr - current->start > current->size_bytes - sizeof(*word))
 		return false;
 	memcpy(word, current->bytes + (addr - current->start), sizeof(*word));
 	return true;
@@ -93,9 +93,12 @@ size_t unwind_copy_walk(const struct unwind_copy *copy, uintptr_t *pcs, size_t m
 
 		current = copy;
 		count = walk_locked(dwfl, pcs, max_count);
-		/* A walk ends where a library begins that was loaded since the last look: look again, once. */
+		/*
+		 * A walk ends where a library begins that was loaded since the last look: look
+		 * again, once.
+		 */
 		if (count < max_count && !modules_find(count ? pcs[count - 1] : copy->regs.pc) &&
-		    modules_generation() != generation)
+			modules_generation() != generation)
 			count = walk_locked(dwfl, pcs, max_count);
 		current = NULL;
 	}

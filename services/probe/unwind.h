@@ -1,7 +1,8 @@
 /*
  * unwind: walks a copied stack with libdw's call frame information. Private to probe.
  *
- * Errors:    a copy that makes no sense (truncated, hostile) ends the walk early; memory outside the copy is never read.
+ * Errors:    a copy that makes no sense (truncated, hostile) ends the walk early; memory outside
+ *            the copy is never read.
  * Thread:    MT-Safe, takes the lock of modules.h; not AS-Safe.
  */
 #ifndef SICKBAY_PROBE_UNWIND_H
@@ -15,7 +16,7 @@
 
 struct unwind_copy {
 	struct arch_regs regs;
-	uintptr_t start;     /* address of bytes[0] in the thread's stack */
+	uintptr_t start; /* address of bytes[0] in the thread's stack */
 	size_t size_bytes;
 	const uint8_t *bytes;
 };

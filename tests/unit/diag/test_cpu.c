@@ -50,18 +50,18 @@ static void work(int share, int64_t *cpu_ns)
 		int64_t slice_ns = share * 4 * CLOCK_NS_PER_MS, begin_ns = clock_monotonic_ns();
 
 		burn_until(thread_cpu_ns() + slice_ns);
-		sleep_ms((40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) / CLOCK_NS_PER_MS > 0 ?
-				 (40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) / CLOCK_NS_PER_MS :
-				 0);
+		sleep_ms((40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) / CLOCK_NS_PER_MS > 0
+				 ? (40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) / CLOCK_NS_PER_MS
+				 : 0);
 	}
 	*cpu_ns = thread_cpu_ns();
 }
 
-#define WORKER(n)                                                                                  \
-	static TEST_FRAME void *worker_##n(void *cpu_ns)                                           \
-	{                                                                                          \
-		work(n, cpu_ns);                                                                   \
-		return NULL;                                                                       \
+#define WORKER(n)                                        \
+	static TEST_FRAME void *worker_##n(void *cpu_ns) \
+	{                                                \
+		work(n, cpu_ns);                         \
+		return NULL;                             \
 	}
 WORKER(1)
 WORKER(2)
@@ -102,11 +102,11 @@ static void test_shares_are_those_of_the_thread_clocks(void **state)
 	sampled_ns = read_profile_total(profile, 1);
 	for (int i = 0; i < 4; i++) {
 		double clock_share = 100.0 * (double)cpu_ns[i] / (double)total_ns;
-		double share =
-			100.0 * (double)read_profile_cumulative(profile, 1, names[i]) / (double)sampled_ns;
+		double share = 100.0 * (double)read_profile_cumulative(profile, 1, names[i]) /
+			       (double)sampled_ns;
 
-		print_message("%s: %.1f %% of the clocks, %.1f %% of the profile\n", names[i], clock_share,
-			      share);
+		print_message("%s: %.1f %% of the clocks, %.1f %% of the profile\n", names[i],
+			clock_share, share);
 		assert_true(share > clock_share - 5 && share < clock_share + 5);
 	}
 	/* And all together they are billed what they used. */
@@ -166,7 +166,7 @@ static void test_a_profile_beside_dlopen_keeps_the_caller_of_getrandom(void **st
 	all = read_profile_edge(profile, 0, "getrandom", NULL);
 	with_caller = read_profile_edge(profile, 0, "getrandom", "fill_with_random");
 	print_message("%zu dlopens; %lld of %lld samples in getrandom know their caller\n",
-		      dlopen_count[0] + dlopen_count[1], (long long)with_caller, (long long)all);
+		dlopen_count[0] + dlopen_count[1], (long long)with_caller, (long long)all);
 	assert_true(all > 20);
 	assert_int_equal(with_caller, all);
 	assert_true(dlopen_count[0] + dlopen_count[1] > 100);

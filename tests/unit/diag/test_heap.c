@@ -86,7 +86,8 @@ static void assert_about(double value, double truth, double percent)
 }
 
 /*
- * One sample in 4 KiB makes 8192 of them: the estimate's own spread is 1.1 percent, so that 5 cannot flicker.
+ * One sample in 4 KiB makes 8192 of them: the estimate's own spread is 1.1 percent, so that 5
+ * cannot flicker.
  */
 static void test_small_blocks_are_estimated(void **state)
 {

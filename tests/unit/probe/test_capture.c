@@ -192,7 +192,7 @@ static void test_captures_beside_dlopen_neither_hang_nor_lose_frames(void **stat
 		pthread_join(threads[i], NULL);
 	probe_ring_flush(ring);
 	print_message("%zu stacks beside %zu dlopens\n", atomic_load(&seen_count),
-		      dlopen_count[0] + dlopen_count[1]);
+		dlopen_count[0] + dlopen_count[1]);
 	assert_true(atomic_load(&named_count) > 50);
 	assert_true(atomic_load(&seen_count) <= 3 * atomic_load(&named_count));
 	probe_ring_destroy(ring);
@@ -215,8 +215,8 @@ static void test_hostile_copies_end_early(void **state)
 		}
 		for (int i = 0; i < ARCH_REGS_MAX; i++)
 			memcpy(&copy.regs.dwarf[i], bytes + 8 * i, 8);
-		copy.regs.pc = round % 2 ? (uintptr_t)test_hostile_copies_end_early + random % 64 :
-					   copy.regs.dwarf[0];
+		copy.regs.pc = round % 2 ? (uintptr_t)test_hostile_copies_end_early + random % 64
+					 : copy.regs.dwarf[0];
 		copy.regs.sp = copy.start + (random >> 8) % 600;
 		assert_in_range(unwind_copy_walk(&copy, pcs, PROBE_STACK_MAX), 1, PROBE_STACK_MAX);
 	}

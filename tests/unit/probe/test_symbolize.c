@@ -213,7 +213,10 @@ static void test_same_address_same_symbol(void **state)
 	assert_ptr_equal(probe_symbolize((uintptr_t)outer), probe_symbolize((uintptr_t)outer));
 }
 
-/* Without a symbol of its own, code lies behind an exported function: that neighbour's name would be a lie. */
+/*
+ * Without a symbol of its own, code lies behind an exported function: that neighbour's name would
+ * be a lie.
+ */
 static void test_stripped_library(void **state)
 {
 	void *library;
@@ -242,7 +245,10 @@ static void test_stripped_library(void **state)
 	dlclose(library);
 }
 
-/* Loads SECOND where FIRST was. Returns the address that both functions have had, or NULL: the loader chose otherwise. */
+/*
+ * Loads SECOND where FIRST was. Returns the address that both functions have had, or NULL: the
+ * loader chose otherwise.
+ */
 static void *replace_library(void **library, const char *first, const char *second)
 {
 	void *library_before = load_library(first), *address_before, *address;

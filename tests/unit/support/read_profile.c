@@ -34,8 +34,7 @@ struct read_profile *read_profile_open(const struct strbuf *gzip)
 		strbuf_grew(&raw, 65536 - stream.avail_out);
 	} while (status != Z_STREAM_END);
 	inflateEnd(&stream);
-	profile->message = perftools__profiles__profile__unpack(NULL, raw.len_bytes,
-								(uint8_t *)raw.data);
+	profile->message = perftools__profiles__profile__unpack(NULL, raw.len_bytes, (uint8_t *)raw.data);
 	strbuf_free(&raw);
 	assert_non_null(profile->message);
 	return profile;
@@ -57,8 +56,8 @@ static const char *function_name(const struct read_profile *profile, uint64_t lo
 }
 
 /* Flattens inlined calls: the names of a sample, innermost first. */
-static size_t names_of(const struct read_profile *profile, const Perftools__Profiles__Sample *sample,
-		       const char **names, size_t max_count)
+static size_t names_of(const struct read_profile *profile,
+	const Perftools__Profiles__Sample *sample, const char **names, size_t max_count)
 {
 	size_t count = 0;
 
@@ -98,8 +97,8 @@ int64_t read_profile_cumulative(const struct read_profile *profile, int index, c
 	return total;
 }
 
-int64_t read_profile_edge(const struct read_profile *profile, int index, const char *callee,
-			  const char *caller)
+int64_t read_profile_edge(
+	const struct read_profile *profile, int index, const char *callee, const char *caller)
 {
 	const char *names[512];
 	int64_t total = 0;
@@ -110,7 +109,7 @@ int64_t read_profile_edge(const struct read_profile *profile, int index, const c
 
 		for (size_t k = 0; k < count; k++)
 			if (strcmp(names[k], callee) == 0 &&
-			    (!caller || (k + 1 < count && strcmp(names[k + 1], caller) == 0))) {
+				(!caller || (k + 1 < count && strcmp(names[k + 1], caller) == 0))) {
 				total += sample->value[index];
 				break;
 			}

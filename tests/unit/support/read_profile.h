@@ -1,7 +1,8 @@
 /*
  * read_profile: reads an encoded profile back and asks it what a person would.
  *
- * Ownership: read_profile_open() aborts the test on anything that is no profile; read_profile_close() frees.
+ * Ownership: read_profile_open() aborts the test on anything that is no profile;
+ *            read_profile_close() frees.
  */
 #ifndef SICKBAY_TESTS_READ_PROFILE_H
 #define SICKBAY_TESTS_READ_PROFILE_H
@@ -20,8 +21,8 @@ int64_t read_profile_total(const struct read_profile *profile, int index);
 /* ... over those with FUNCTION anywhere in the stack (pprof's cum). */
 int64_t read_profile_cumulative(const struct read_profile *profile, int index, const char *function);
 /* ... over those in which CALLER calls CALLEE directly; CALLER NULL: anybody. */
-int64_t read_profile_edge(const struct read_profile *profile, int index, const char *callee,
-			  const char *caller);
+int64_t read_profile_edge(
+	const struct read_profile *profile, int index, const char *callee, const char *caller);
 const char *read_profile_comment(const struct read_profile *profile);
 
 #endif
