@@ -28,7 +28,7 @@ int gzip_begin(struct gzip *gzip, struct strbuf *out)
 static void compress_staged(struct gzip *gzip, int flush)
 {
 	z_stream *stream = &gzip->stream;
-	int result;
+	int result = Z_OK;
 
 	stream->next_in = gzip->staging;
 	stream->avail_in = (uInt)gzip->staged_bytes;

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Newer compilers name these; libdw's header of today does not. */
+#define LANGUAGE_C17 0x2c
+#define LANGUAGE_C23 0x3e
+
 struct position {
 	const char *file;
 	int line;
@@ -42,6 +46,8 @@ static const char *function_name(Dwarf_Die *unit, Dwarf_Die *scope)
 	case DW_LANG_C89:
 	case DW_LANG_C99:
 	case DW_LANG_C11:
+	case LANGUAGE_C17:
+	case LANGUAGE_C23:
 		break;
 	default:
 		name = string_of(scope, DW_AT_linkage_name);

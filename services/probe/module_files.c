@@ -1,6 +1,7 @@
 #include "probe/module_files.h"
 
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -32,6 +33,20 @@ static Elf *elf_of_vdso(Dwfl_Module *module)
 	return elf_memory((char *)(uintptr_t)start, end - start);
 }
 
+/* An upgrade may have replaced the file since it was loaded: then it tells nothing about what is in memory. */
+static bool is_what_was_loaded(Dwfl_Module *module, Elf *elf)
+{
+	const unsigned char *loaded;
+	const void *found;
+	GElf_Addr loaded_addr;
+	int loaded_len = dwfl_module_build_id(module, &loaded, &loaded_addr);
+
+	if (loaded_len <= 0)
+		return true;
+	return dwelf_elf_gnu_build_id(elf, &found) == loaded_len &&
+	       memcmp(found, loaded, (size_t)loaded_len) == 0;
+}
+
 /* Hands libdw the file as mapped memory: a descriptor it would keep. */
 static int on_find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
 	char **file_name, Elf **elf)
@@ -51,11 +66,15 @@ static int on_find_elf(Dwfl_Module *module, void **userdata, const char *name, D
 		errno = -fd;
 		return -1;
 	}
-	*file_name = xstrdup(name);
 	*elf = elf_begin(fd, ELF_C_READ_MMAP_PRIVATE, NULL);
-	if (!*elf || elf_cntl(*elf, ELF_C_FDREAD) != 0)
-		return fd;
+	if (*elf && (elf_cntl(*elf, ELF_C_FDREAD) != 0 || !is_what_was_loaded(module, *elf))) {
+		elf_end(*elf);
+		*elf = NULL;
+	}
 	close(fd);
+	if (*elf)
+		*file_name = xstrdup(name);
+	errno = 0;
 	return -1;
 }
 

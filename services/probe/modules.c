@@ -51,7 +51,7 @@ static void report_object(const struct loader_object *object)
 		/* Relative to where the program was when it loaded it, which may have changed. */
 		resolved = realpath(name, NULL);
 	module = dwfl_report_module(session, resolved ? resolved : name, object->start, object->end);
-	/* Makes libdw refuse a file that is not what was loaded: an upgrade replaced it. */
+	/* As it is in memory: module_files.c compares the file's with it. */
 	if (module && object->build_id_len > 0)
 		dwfl_module_report_build_id(
 			module, object->build_id, object->build_id_len, object->build_id_addr);

@@ -1,6 +1,5 @@
 #include "probe/symbolize.h"
 
-#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,8 +92,9 @@ static const struct probe_module *describe(Dwfl_Module *module)
 	const char *path = dwfl_module_info(module, &userdata, &start, &end, NULL, NULL, NULL, NULL);
 	const char *build_id;
 
-	if (*userdata)
-		return *userdata;
+	known = *userdata;
+	if (known)
+		return known;
 	path = intern(path);
 	build_id = intern_build_id(module);
 	for (size_t i = 0; i < module_count; i++) {

@@ -292,6 +292,24 @@ static void test_other_library_under_same_name(void **state)
 	assert_no_stale_name("liba.so", "liba.so");
 }
 
+/* An upgrade while the program runs: the file on disk tells nothing about what is in memory. */
+static void test_library_replaced_on_disk(void **state)
+{
+	void *library, *address;
+	const struct probe_symbol *symbol;
+
+	(void)state;
+	build_library("libold.so", "int function_a(int x) { return x + 5; }\n");
+	library = load_library("libold.so");
+	address = dlsym(library, "function_a");
+	build_library("libold.so", "int function_b(int x) { return x + 7; }\n");
+	sleep_ms(REPORT_INTERVAL_MS);
+	symbol = probe_symbolize((uintptr_t)address);
+	assert_ends_with(symbol->module->path, "/libold.so");
+	assert_memory_equal(symbol->frames[0].function, "libold.so+0x", 12);
+	dlclose(library);
+}
+
 static void test_unloaded_library(void **state)
 {
 	void *library, *address;
@@ -432,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_stripped_library),
 		cmocka_unit_test(test_other_library_at_same_place),
 		cmocka_unit_test(test_other_library_under_same_name),
+		cmocka_unit_test(test_library_replaced_on_disk),
 		cmocka_unit_test(test_unloaded_library),
 		cmocka_unit_test(test_names_during_a_load_storm),
 		cmocka_unit_test(test_keeps_no_descriptors),
