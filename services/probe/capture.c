@@ -30,7 +30,7 @@ struct slot {
 	uintptr_t copy_start;
 	size_t copy_bytes;
 	bool truncated;
-	uint8_t copy[PROBE_COPY_BYTES];
+	uintptr_t copy[PROBE_COPY_BYTES / sizeof(uintptr_t)];
 };
 
 struct probe_ring {
@@ -54,20 +54,19 @@ struct probe_ring {
  * the bytes.
  */
 __attribute__((no_sanitize("address"), no_sanitize("thread"))) static void copy_words_sigsafe(
-	uint8_t *to, uintptr_t from, size_t size_bytes)
+	uintptr_t *to, uintptr_t from, size_t size_bytes)
 {
 	const volatile uintptr_t *source = (const uintptr_t *)from;
-	uintptr_t *target = (uintptr_t *)(void *)to;
 
 	for (size_t i = 0; i < size_bytes / sizeof(uintptr_t); i++)
-		target[i] = source[i];
+		to[i] = source[i];
 }
 
 /*
  * Where the stack's bounds are not known, the kernel copies: it stops at an unmapped page instead
  * of faulting.
  */
-static size_t copy_unknown_sigsafe(uint8_t *to, uintptr_t from)
+static size_t copy_unknown_sigsafe(uintptr_t *to, uintptr_t from)
 {
 	struct iovec local = {to, PROBE_COPY_BYTES};
 	struct iovec remote = {(void *)from, PROBE_COPY_BYTES};
@@ -156,7 +155,7 @@ static void hand_on(struct probe_ring *ring, const struct slot *slot)
 		.regs = slot->regs,
 		.start = slot->copy_start,
 		.size_bytes = slot->copy_bytes,
-		.bytes = slot->copy,
+		.bytes = (const uint8_t *)slot->copy,
 	};
 
 	stack.time_ns = slot->time_ns;
@@ -278,7 +277,7 @@ size_t probe_stack_here(uintptr_t *pcs, size_t max_count)
 	count = unwind_copy_walk(&(struct unwind_copy){.regs = slot->regs,
 					 .start = slot->copy_start,
 					 .size_bytes = slot->copy_bytes,
-					 .bytes = slot->copy},
+					 .bytes = (const uint8_t *)slot->copy},
 		pcs, max_count);
 	free(slot);
 	probe_observe_end();

@@ -81,8 +81,8 @@ static void test_answers(void **state)
 
 static void test_nonsense_gets_a_sentence(void **state)
 {
-	static const char *const seconds[] = {"-1", "abc", "1e9", "0", "301", "", "5%00", "%zz", "5x",
-		"99999999999999999999"};
+	static const char *const seconds[] = {
+		"-1", "abc", "1e9", "0", "301", "", "5%00", "%zz", "5x", "99999999999999999999"};
 	char target[128];
 
 	(void)state;
@@ -104,8 +104,8 @@ static void test_nonsense_gets_a_sentence(void **state)
 #ifndef SICKBAY_SAN
 static void test_profiles_are_gzip(void **state)
 {
-	static const char *const targets[] = {"/debug/pprof/heap", "/debug/pprof/allocs",
-		"/debug/pprof/profile?seconds=1"};
+	static const char *const targets[] = {
+		"/debug/pprof/heap", "/debug/pprof/allocs", "/debug/pprof/profile?seconds=1"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
@@ -219,10 +219,8 @@ static int set_up(void **state)
 {
 	static const struct http_server_config server_config = {
 		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config pool_config = {.name = "debug",
-		.thread_count = 2,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
+	static const struct http_pool_config pool_config = {
+		.name = "debug", .thread_count = 2, .queue_max = 64, .on_thread_start = debug_observe_thread};
 
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);

@@ -164,7 +164,12 @@ static void test_a_profile_beside_dlopen_keeps_the_caller_of_getrandom(void **st
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	all = read_profile_edge(profile, 0, "getrandom", NULL);
+#ifdef SICKBAY_SAN
+	/* The sanitizer's own wrapper stands in between. */
+	with_caller = read_profile_edge(profile, 0, "__interceptor_getrandom", "fill_with_random");
+#else
 	with_caller = read_profile_edge(profile, 0, "getrandom", "fill_with_random");
+#endif
 	print_message("%zu dlopens; %lld of %lld samples in getrandom know their caller\n",
 		dlopen_count[0] + dlopen_count[1], (long long)with_caller, (long long)all);
 	assert_true(all > 20);
@@ -207,15 +212,30 @@ static void *wait_main(void *arg)
 	return NULL;
 }
 
+/* The kernel's own list of this process's timers, one "ID:" line each. */
+static int timer_count(void)
+{
+	struct strbuf timers = STRBUF_INIT;
+	int count = 0;
+
+	if (strbuf_read_file(&timers, "/proc/self/timers", 1 << 20) != 0)
+		return -1; /* a kernel without CONFIG_CHECKPOINT_RESTORE */
+	for (const char *at = timers.data; at && (at = strstr(at, "ID:")); at += 3)
+		count++;
+	strbuf_free(&timers);
+	return count;
+}
+
 static void test_timers_exist_only_while_a_profile_runs(void **state)
 {
-	int before = pending_signals();
-
 	(void)state;
+	if (timer_count() < 0)
+		skip();
+	assert_int_equal(timer_count(), 0);
 	assert_int_equal(cpu_profile_start(100), 0);
-	assert_true(pending_signals() > before);
+	assert_true(timer_count() > 0);
 	cpu_profile_drop();
-	assert_int_equal(pending_signals(), before);
+	assert_int_equal(timer_count(), 0);
 }
 
 static void test_a_refused_timer_is_noted_not_fatal(void **state)
