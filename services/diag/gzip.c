@@ -45,7 +45,10 @@ static void compress_staged(struct gzip *gzip, int flush)
 		gzip->error = -EIO;
 }
 
-/* The encoder writes a few bytes at a time: handing each of them to zlib would cost more than packing them. */
+/*
+ * The encoder writes a few bytes at a time: handing each of them to zlib would cost more than
+ * packing them.
+ */
 void gzip_write(struct gzip *gzip, const void *data, size_t len_bytes)
 {
 	const uint8_t *bytes = data;

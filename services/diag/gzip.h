@@ -1,8 +1,8 @@
 /*
  * gzip: compresses what is written to it, piece by piece, into a strbuf. Private to diag.
  *
- * Returns:   gzip_begin() and gzip_end() 0, or -ENOMEM, or -EIO when zlib gives up. What fails in gzip_write() is told
- *            by gzip_end(). After an error OUT is as it was.
+ * Returns:   gzip_begin() and gzip_end() 0, or -ENOMEM, or -EIO when zlib gives up. What fails in
+ *            gzip_write() is told by gzip_end(). After an error OUT is as it was.
  * Ownership: gzip_end() gives back everything; call it after every successful gzip_begin().
  * Thread:    one thread at a time per stream.
  * Source:    RFC 1952, without name and time: equal input gives equal output.

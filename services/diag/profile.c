@@ -49,7 +49,9 @@ static void *make_room(void *items, size_t *capacity, size_t used, size_t count,
 	return xrealloc(items, wanted, item_bytes);
 }
 
-/* Labels are compared whole: no byte of them may be left to chance, so there is no padding to fill. */
+/*
+ * Labels are compared whole: no byte of them may be left to chance, so there is no padding to fill.
+ */
 _Static_assert(sizeof(struct stored_label) == 3 * sizeof(size_t) + sizeof(int64_t),
 	"a label has no padding");
 

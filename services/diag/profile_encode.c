@@ -85,7 +85,10 @@ static uint64_t mapping_id(struct encoder *encoder, const struct probe_module *m
 	mapping->file_offset = module->file_offset;
 	mapping->filename = text(encoder, module->path);
 	mapping->build_id = text(encoder, module->build_id);
-	/* Also where nothing was found: a reader with another build of the file at hand would invent names. */
+	/*
+	 * Also where nothing was found: a reader with another build of the file at hand would
+	 * invent names.
+	 */
 	mapping->has_functions = true;
 	mapping->has_filenames = true;
 	mapping->has_line_numbers = true;
@@ -174,7 +177,10 @@ static uint64_t location_id(struct encoder *encoder, uintptr_t pc)
 	return location->id = entry + 1;
 }
 
-/* What could not be unwound still counts, under a name that says so. Found by no address: it is not in the index. */
+/*
+ * What could not be unwound still counts, under a name that says so. Found by no address: it is not
+ * in the index.
+ */
 static uint64_t no_stack_id(struct encoder *encoder)
 {
 	static const struct probe_frame frame = {.function = "[no stack]", .file = ""};

@@ -1,8 +1,8 @@
 /*
  * profile_internal: what the builder (profile.c) keeps and the encoder (profile_encode.c) reads.
  *
- * Shape:     samples name their addresses and labels as ranges of two arrays that all samples share. Texts are
- *            positions in `strings`.
+ * Shape:     samples name their addresses and labels as ranges of two arrays that all samples
+ *            share. Texts are positions in `strings`.
  * Thread:    as profile.h.
  */
 #ifndef SICKBAY_DIAG_PROFILE_INTERNAL_H

@@ -1,7 +1,8 @@
 /*
  * string_table: texts, each stored once and named by its position. Private to diag.
  *
- * Shape:     start with `struct string_table table = STRING_TABLE_INIT`; positions follow the order of first use.
+ * Shape:     start with `struct string_table table = STRING_TABLE_INIT`; positions follow the order
+ *            of first use.
  * Ownership: the table owns copies, which stay where they are until string_table_free().
  * Thread:    one thread at a time per table.
  */

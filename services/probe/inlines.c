@@ -36,7 +36,10 @@ static int number_of(Dwarf_Attribute *attr)
 	return attr && dwarf_formudata(attr, &number) == 0 ? (int)number : 0;
 }
 
-/* C's own name: the linker's may be an alias that no source spells. C++ and Rust repeat the plain names. */
+/*
+ * C's own name: the linker's may be an alias that no source spells. C++ and Rust repeat the plain
+ * names.
+ */
 static const char *function_name(Dwarf_Die *unit, Dwarf_Die *scope)
 {
 	const char *name = NULL;
@@ -71,8 +74,9 @@ static struct position call_position(Dwarf_Die *unit, Dwarf_Die *scope)
 }
 
 /*
- * The scopes around ADDRESS, from the innermost function outwards. dwarf_getscopes() continues an inlined function with
- * the places around its abstract definition, so the concrete one is asked again for what really surrounds it.
+ * The scopes around ADDRESS, from the innermost function outwards. dwarf_getscopes() continues an
+ * inlined function with the places around its abstract definition, so the concrete one is asked
+ * again for what really surrounds it.
  */
 static int function_scopes(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **scopes)
 {

@@ -1,13 +1,14 @@
 /*
  * loader: what the dynamic loader has mapped. Private to probe.
  *
- * /proc/self/maps would not do: it also shows files that are merely mapped to be read, libdw's own views of these same
- * libraries among them, and neighbours of one name melt into one.
+ * /proc/self/maps would not do: it also shows files that are merely mapped to be read, libdw's own
+ * views of these same libraries among them, and neighbours of one name melt into one.
  *
  * Shape:     a snapshot starts as `{0}` and may be taken again and again.
  * Ownership: the snapshot owns its objects and their names; loader_snapshot_free() gives them back.
- * Thread:    MT-Safe (one thread at a time per snapshot); takes the loader's lock: not AS-Safe, not from a malloc hook.
- *            Nothing is allocated under that lock: another thread's malloc may wait for it.
+ * Thread:    MT-Safe (one thread at a time per snapshot); takes the loader's lock: not AS-Safe, not
+ *            from a malloc hook. Nothing is allocated under that lock: another thread's malloc may
+ *            wait for it.
  */
 #ifndef SICKBAY_PROBE_LOADER_H
 #define SICKBAY_PROBE_LOADER_H

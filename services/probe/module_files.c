@@ -13,7 +13,10 @@
 
 #define PROGRAM_LINK "/proc/self/exe"
 
-/* The descriptor that libdw got last for a file of debugging information. Guarded by the modules lock. */
+/*
+ * The descriptor that libdw got last for a file of debugging information. Guarded by the modules
+ * lock.
+ */
 static int debuginfo_fd = -1;
 
 const char *module_files_program_path(void)
@@ -33,7 +36,10 @@ static Elf *elf_of_vdso(Dwfl_Module *module)
 	return elf_memory((char *)(uintptr_t)start, end - start);
 }
 
-/* An upgrade may have replaced the file since it was loaded: then it tells nothing about what is in memory. */
+/*
+ * An upgrade may have replaced the file since it was loaded: then it tells nothing about what is in
+ * memory.
+ */
 static bool is_what_was_loaded(Dwfl_Module *module, Elf *elf)
 {
 	const unsigned char *loaded;
@@ -79,8 +85,8 @@ static int on_find_elf(Dwfl_Module *module, void **userdata, const char *name, D
 }
 
 /*
- * By build id first. libdw's standard search goes on to a debuginfod server when the environment names one: it may only
- * see modules without a build id, which it cannot ask for.
+ * By build id first. libdw's standard search goes on to a debuginfod server when the environment
+ * names one: it may only see modules without a build id, which it cannot ask for.
  */
 static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
 	const char *file, const char *link, GElf_Word crc, char **found)

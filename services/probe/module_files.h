@@ -18,8 +18,9 @@ extern const Dwfl_Callbacks module_files_callbacks;
 /* The program's own path, for its module's name; "" if it cannot be read. */
 const char *module_files_program_path(void);
 /*
- * Reads MODULE's debugging information and closes the descriptor that libdw would keep of it for good, for everybody
- * to see in lsof. When the module goes, libdw closes that number again: only for modules that stay.
+ * Reads MODULE's debugging information and closes the descriptor that libdw would keep of it for
+ * good, for everybody to see in lsof. When the module goes, libdw closes that number again: only
+ * for modules that stay.
  */
 void module_files_read_debuginfo(Dwfl_Module *module);
 

@@ -28,7 +28,10 @@ static struct loader_snapshot loaded; /* as it was reported */
 static int64_t reported_ns;
 static unsigned generation;
 
-/* What was unloaded may be back at its old place with other contents: libdw would go on reading the old file. */
+/*
+ * What was unloaded may be back at its old place with other contents: libdw would go on reading the
+ * old file.
+ */
 static void forget_unloadable(void)
 {
 	dwfl_report_begin(session);
@@ -73,7 +76,9 @@ static void report(void)
 	reported_ns = clock_monotonic_ns();
 }
 
-/* Reads what lookups and unwinding need, which libdw would do at the first address of the module. */
+/*
+ * Reads what lookups and unwinding need, which libdw would do at the first address of the module.
+ */
 static int on_module_at_start(
 	Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr start, void *arg)
 {
@@ -166,7 +171,9 @@ Dwfl_Module *modules_find(uintptr_t pc)
 	/* Only additions: what was known is still there. */
 	if (module && (now.subs == loaded.counts.subs || is_lasting(module)))
 		return module;
-	/* Too early to look again, and MODULE may be gone: rather no name than another library's. */
+	/*
+	 * Too early to look again, and MODULE may be gone: rather no name than another library's.
+	 */
 	if (clock_monotonic_ns() - reported_ns < REPORT_INTERVAL_NS)
 		return NULL;
 	probe_observe_begin();

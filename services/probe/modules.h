@@ -8,8 +8,8 @@
  * something was loaded or unloaded since.
  *
  * Lock order: this lock is taken first, the loader's own (in dl_iterate_phdr) under it. So it is
- *             never taken by a
- *            thread that may hold the loader's lock: not from a signal handler, not from a malloc hook.
+ *             never taken by a thread that may hold the loader's lock: not from a signal handler,
+ *             not from a malloc hook.
  * Errors:    where libdw cannot start, no module is known and addresses stay numbers.
  * Descriptors: files are opened with headroom (common/nofile.h), for a process that has run out of
  *              them, and none is kept.

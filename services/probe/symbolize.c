@@ -17,7 +17,10 @@
 #define INLINE_DEPTH_MAX 32
 #define NAME_BYTES 512
 
-/* Everything below is guarded by the modules lock. Strings, modules and symbols are handed out for good. */
+/*
+ * Everything below is guarded by the modules lock. Strings, modules and symbols are handed out for
+ * good.
+ */
 static struct hash_index string_index;
 static const char **strings;
 static size_t string_count;
@@ -81,8 +84,8 @@ static uint64_t file_offset(Dwfl_Module *module)
 }
 
 /*
- * The lasting description of a module of libdw's. One that was unloaded and is back at the same place, with the same
- * build id, is the same: so are the symbols known of it.
+ * The lasting description of a module of libdw's. One that was unloaded and is back at the same
+ * place, with the same build id, is the same: so are the symbols known of it.
  */
 static const struct probe_module *describe(Dwfl_Module *module)
 {
@@ -135,7 +138,9 @@ static void draft_from_module(Dwfl_Module *module, uintptr_t pc,
 		draft->frames[0].function = elf_names_find(module, pc, &draft->chain.function_start);
 	}
 	outermost = &draft->frames[draft->frame_count - 1];
-	/* libc's own name for read() is "__libc_read": the one that programs call it by says more. */
+	/*
+	 * libc's own name for read() is "__libc_read": the one that programs call it by says more.
+	 */
 	if (outermost->function && outermost->function[0] == '_')
 		outermost->function = elf_names_prefer_public(
 			module, draft->chain.function_start, outermost->function);
@@ -194,8 +199,8 @@ static const struct probe_symbol *no_room(void)
 }
 
 /*
- * A symbol belongs to its address and to the module it was found in: where another library lies there now, the old
- * symbol is simply not found.
+ * A symbol belongs to its address and to the module it was found in: where another library lies
+ * there now, the old symbol is simply not found.
  */
 static const struct probe_symbol *symbolize_locked(uintptr_t pc)
 {

@@ -93,7 +93,9 @@ static void need(const char *tool)
 	skip();
 }
 
-/* What COMMAND says of the profile, run where neither sources nor program are. The caller frees it. */
+/*
+ * What COMMAND says of the profile, run where neither sources nor program are. The caller frees it.
+ */
 static char *told_by(const char *command)
 {
 	char *line = NULL;
