@@ -4,8 +4,9 @@
  *
  * libdw's session is not thread-safe, so that everything that uses it stands between modules_lock()
  * and modules_unlock(). What is mapped changes with dlopen and dlclose: modules_find() looks again
- * (at most every 100 ms) when an address belongs to no module it knows and the loader says that
- * something was loaded or unloaded since.
+ * (at most every 100 ms) when an address belongs to no module it knows, or to one that may be gone,
+ * and the loader says that something was loaded or unloaded since. Until it may look again, such an
+ * address has no module: rather no name than another library's.
  *
  * Lock order: this lock is taken first, the loader's own (in dl_iterate_phdr) under it. So it is
  *             never taken by a thread that may hold the loader's lock: not from a signal handler,
