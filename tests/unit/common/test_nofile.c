@@ -1,0 +1,137 @@
+#include "../support/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/nofile.h"
+
+static struct rlimit original;
+
+static void set_soft(rlim_t soft)
+{
+	struct rlimit limit = original;
+
+	limit.rlim_cur = soft;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static rlim_t soft(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	return limit.rlim_cur;
+}
+
+static int remember(void **state)
+{
+	(void)state;
+	return getrlimit(RLIMIT_NOFILE, &original);
+}
+
+static int restore(void **state)
+{
+	(void)state;
+	return setrlimit(RLIMIT_NOFILE, &original);
+}
+
+static void raises_and_restores(void **state)
+{
+	(void)state;
+	set_soft(64);
+	errno = EMFILE;
+	nofile_headroom_enter();
+	assert_int_equal(soft(), original.rlim_max);
+	nofile_headroom_enter();
+	assert_int_equal(soft(), original.rlim_max);
+	nofile_headroom_leave();
+	assert_int_equal(soft(), original.rlim_max);
+	nofile_headroom_leave();
+	assert_int_equal(soft(), 64);
+	assert_int_equal(errno, EMFILE);
+}
+
+static void leaves_a_limit_set_meanwhile(void **state)
+{
+	(void)state;
+	set_soft(64);
+	nofile_headroom_enter();
+	set_soft(48);
+	nofile_headroom_leave();
+	assert_int_equal(soft(), 48);
+	/* Also when somebody else needed headroom after that. */
+	set_soft(64);
+	nofile_headroom_enter();
+	set_soft(48);
+	nofile_headroom_enter();
+	assert_int_equal(soft(), original.rlim_max);
+	nofile_headroom_leave();
+	nofile_headroom_leave();
+	assert_int_equal(soft(), 48);
+}
+
+static void does_nothing_at_the_hard_limit(void **state)
+{
+	(void)state;
+	set_soft(original.rlim_max);
+	nofile_headroom_enter();
+	set_soft(64);
+	nofile_headroom_leave();
+	assert_int_equal(soft(), 64);
+}
+
+static void opens_past_the_soft_limit(void **state)
+{
+	int probe = dup(0), fd;
+
+	(void)state;
+	close(probe);
+	set_soft(probe);
+	assert_int_equal(open("/dev/null", O_RDONLY), -1);
+	assert_int_equal(errno, EMFILE);
+	fd = nofile_open("/dev/null", O_RDONLY);
+	assert_true(fd >= probe);
+	assert_int_equal(soft(), probe);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	close(fd);
+	assert_int_equal(nofile_open("/nonexistent", O_RDONLY), -ENOENT);
+}
+
+static void *enter_and_leave(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 2000; i++) {
+		nofile_headroom_enter();
+		nofile_headroom_leave();
+	}
+	return NULL;
+}
+
+static void counts_threads(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	set_soft(64);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, enter_and_leave, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(soft(), 64);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(raises_and_restores, restore),
+		cmocka_unit_test_teardown(leaves_a_limit_set_meanwhile, restore),
+		cmocka_unit_test_teardown(does_nothing_at_the_hard_limit, restore),
+		cmocka_unit_test_teardown(opens_past_the_soft_limit, restore),
+		cmocka_unit_test_teardown(counts_threads, restore),
+	};
+
+	return cmocka_run_group_tests(tests, remember, restore);
+}
