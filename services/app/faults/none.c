@@ -1,0 +1,14 @@
+/* Step 0: the patient is well. */
+#include "app/fault.h"
+
+static int say_hello(struct fault_call *call)
+{
+	(void)call;
+	return 0;
+}
+
+const struct fault fault_none = {
+	.name = "none",
+	.does = "answers at once",
+	.serve = say_hello,
+};

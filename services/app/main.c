@@ -1,0 +1,234 @@
+/* The patient: reads its settings, starts, waits for a signal, drains. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/handlers.h"
+#include "app/health.h"
+#include "app/step.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "debug/debug.h"
+
+#define VERSION "0.1.0"
+#define DRAIN_MS 1500 /* with leaving the step it makes the promised 2 s */
+#define POOL_WAIT_MS 200
+#define DEBUG_THREADS 3
+#define DEBUG_QUEUE 256
+
+struct settings {
+	const char *listen, *variant;
+	int64_t step, nofile, loops, workers, queue;
+};
+
+#define SETTING(field) offsetof(struct settings, field)
+
+static const struct config_entry entries[] = {
+	{"APP_LISTEN", CONFIG_STRING, SETTING(listen), "127.0.0.1:6060", 0, 0,
+		"address and port to listen on"},
+	{"APP_STEP", CONFIG_INT, SETTING(step), "0", 0, 99, "step to start with"},
+	{"APP_VARIANT", CONFIG_STRING, SETTING(variant), "leaky", 0, 0,
+		"variant of that step: leaky or fixed"},
+	{"APP_NOFILE", CONFIG_INT, SETTING(nofile), NULL, 32, 1048576,
+		"soft limit of open files, at most the hard one; unset: as it is"},
+	{"APP_LOOPS", CONFIG_INT, SETTING(loops), "0", 0, 64, "event loops; 0: one per core"},
+	{"APP_WORKERS", CONFIG_INT, SETTING(workers), "16", 1, 1024,
+		"business threads, for steps that may block"},
+	{"APP_QUEUE", CONFIG_INT, SETTING(queue), "1024", 1, 65536,
+		"requests that may wait for a business thread"},
+};
+
+#define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
+
+static struct {
+	struct http_server *server;
+	struct http_pool *business, *debug;
+} app;
+
+static void print_help(void)
+{
+	puts("sickbay-app: a C server with staged faults, and a debug plane to find them with.\n\n"
+	     "  --health   ask a running one how it is: exit status 0 if well\n"
+	     "  --version\n"
+	     "  --help\n\n"
+	     "Settings are environment variables:\n");
+	config_help(entries, ENTRY_COUNT, stdout);
+	puts("\nSteps:\n");
+	for (int step = 0; step < step_count(); step++)
+		printf("  %d  %-12s  %s\n", step, step_fault(step)->name, step_fault(step)->does);
+}
+
+static int lower_nofile(int64_t wanted)
+{
+	struct rlimit limit;
+
+	if (wanted == INT64_MIN)
+		return 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -errno;
+	if ((rlim_t)wanted > limit.rlim_max) {
+		fprintf(stderr, "APP_NOFILE is %lld, but the hard limit of open files is %llu\n",
+			(long long)wanted, (unsigned long long)limit.rlim_max);
+		return -EINVAL;
+	}
+	limit.rlim_cur = (rlim_t)wanted;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? 0 : -errno;
+}
+
+static int start_pools(const struct settings *settings)
+{
+	int err = http_pool_create(&(struct http_pool_config){.name = "worker",
+					   .thread_count = (unsigned)settings->workers,
+					   .queue_max = (unsigned)settings->queue},
+		&app.business);
+
+	if (err)
+		return err;
+	return http_pool_create(&(struct http_pool_config){.name = "debug",
+					.thread_count = DEBUG_THREADS,
+					.queue_max = DEBUG_QUEUE,
+					.on_thread_start = debug_observe_thread},
+		&app.debug);
+}
+
+static void explain_listen(const char *listen, int err)
+{
+	if (err == -EADDRINUSE)
+		log_printf("cannot listen on %s: another program does; is another copy running? "
+			   "Set APP_LISTEN to another port",
+			listen);
+	else if (err == -EINVAL)
+		log_printf("cannot listen on \"%s\": APP_LISTEN must be ADDRESS:PORT, for example "
+			   "127.0.0.1:6060",
+			listen);
+	else
+		log_printf("cannot listen on %s: %s", listen, strerror(-err));
+}
+
+static int start(const struct settings *settings)
+{
+	const struct http_server_config config = {
+		.listen = settings->listen, .loop_count = (unsigned)settings->loops, .name = "sickbay"};
+	bool fixed = strcmp(settings->variant, "fixed") == 0;
+	int err;
+
+	err = http_server_create(&config, &app.server);
+	if (err) {
+		explain_listen(settings->listen, err);
+		return err;
+	}
+	err = start_pools(settings);
+	if (!err)
+		err = step_switch((int)settings->step, fixed);
+	if (!err) {
+		debug_mount(app.server, app.debug);
+		handlers_mount(app.server, app.business, app.debug);
+		err = http_server_start(app.server);
+	}
+	if (err)
+		log_printf("cannot start: %s", strerror(-err));
+	return err;
+}
+
+/* Go's spelling: every address is ":6060". */
+static const char *spell_listen(const char *listen)
+{
+	static const char any[] = "0.0.0.0";
+
+	return strncmp(listen, any, strlen(any)) == 0 ? listen + strlen(any) : listen;
+}
+
+static void *end_at_once(void *signals)
+{
+	int signal;
+
+	sigwait(signals, &signal);
+	_exit(128 + signal);
+}
+
+static void drain(sigset_t *signals)
+{
+	pthread_t impatient;
+
+	/* A second signal ends it, whatever the first one is still waiting for. */
+	if (pthread_create(&impatient, NULL, end_at_once, signals) == 0)
+		pthread_detach(impatient);
+	/* Leaving the step lets requests that hang in it answer. */
+	if (step_switch(0, false) != 0)
+		log_puts("some requests of the step did not end");
+	http_server_stop(app.server, DRAIN_MS);
+	http_pool_stop(app.business, POOL_WAIT_MS);
+	http_pool_stop(app.debug, POOL_WAIT_MS);
+}
+
+static int serve(const struct settings *settings)
+{
+	sigset_t signals;
+	int signal;
+
+	/* Blocked in every thread there will be: only sigwait() sees them. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) != 0)
+		return -errno;
+
+	log_printf("Application started with PID %d", (int)getpid());
+	if (debug_init() != 0)
+		log_puts("the debug plane shows addresses only");
+	if (start(settings) != 0)
+		return -1;
+	log_printf("HTTP server started on %s", spell_listen(settings->listen));
+	sigwait(&signals, &signal);
+	log_printf("%s: draining", strsignal(signal));
+	drain(&signals);
+	log_puts("Application stopped");
+	return 0;
+}
+
+static int check(const struct settings *settings)
+{
+	if (settings->step >= step_count()) {
+		fprintf(stderr, "APP_STEP must be 0 to %d\n", step_count() - 1);
+		return -EINVAL;
+	}
+	if (strcmp(settings->variant, "leaky") != 0 && strcmp(settings->variant, "fixed") != 0) {
+		fprintf(stderr, "APP_VARIANT must be leaky or fixed\n");
+		return -EINVAL;
+	}
+	return lower_nofile(settings->nofile);
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings;
+	const char *option = argc > 1 ? argv[1] : "";
+
+	if (strcmp(option, "--help") == 0) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(option, "--version") == 0) {
+		puts("sickbay-app " VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (argc > 2 || (argc == 2 && strcmp(option, "--health") != 0)) {
+		fprintf(stderr, "sickbay-app: unknown option %s; --help lists those there are\n",
+			argv[argc - 1]);
+		return 2;
+	}
+	if (config_load(entries, ENTRY_COUNT, &settings, stderr) != 0)
+		return 2;
+	if (argc == 2)
+		return health_check(settings.listen) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (check(&settings) != 0)
+		return 2;
+	return serve(&settings) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,21 @@
+#include "common/random.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+int random_fill(void *data, size_t size_bytes)
+{
+	char *at = data;
+
+	while (size_bytes > 0) {
+		ssize_t filled_bytes = getrandom(at, size_bytes, 0);
+
+		if (filled_bytes < 0 && errno == EINTR)
+			continue;
+		if (filled_bytes < 0)
+			return -errno;
+		at += filled_bytes;
+		size_bytes -= (size_t)filled_bytes;
+	}
+	return 0;
+}
