@@ -27,7 +27,8 @@ PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw libunwind
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 # Frame pointers and real calls keep every stack complete, in any tool.
-CFLAGS := -std=gnu17 $(OPTIMISE) -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
+CFLAGS := -std=gnu17 $(OPTIMISE) -g -fno-omit-frame-pointer -fno-optimize-sibling-calls \
+	-fno-partial-inlining -pthread
 CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iservices -I$(BUILD) -I$(BUILD)/proto
 # -rdynamic: what we interpose must be seen by the shared libraries too.
 LDFLAGS := -rdynamic -pthread

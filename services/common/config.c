@@ -56,7 +56,7 @@ int config_load(const struct config_entry *entries, size_t count, void *values, 
 		const char *text = getenv(entries[i].name);
 		int outcome;
 
-		if (!text)
+		if (!text || !*text) /* compose passes on what is not set as "" */
 			text = entries[i].default_value;
 		if (entries[i].type == CONFIG_STRING)
 			outcome = set_string(&entries[i], text, values);
