@@ -31,7 +31,10 @@ static char *put_number(char *end, uint64_t value)
 	return end;
 }
 
-/* VALUE's last DIGITS decimals as a fraction without trailing zeros (nothing at all for zero); *VALUE loses them. */
+/*
+ * VALUE's last DIGITS decimals as a fraction without trailing zeros (nothing at all for zero);
+ * *VALUE loses them.
+ */
 static char *put_fraction(char *end, uint64_t *value, int digits)
 {
 	char *start = end;

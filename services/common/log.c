@@ -1,4 +1,7 @@
-/* The hottest code of the whole server: two lines a request. No stdio, no localtime() but once a second. */
+/*
+ * The hottest code of the whole server: two lines a request. No stdio, no localtime() but once a
+ * second.
+ */
 #include "common/log.h"
 
 #include <errno.h>
@@ -49,7 +52,10 @@ static char *put_timestamp(char *line)
 	static _Thread_local struct timestamp cached = {.second = -1};
 	struct timespec now;
 
-	/* The coarse clock costs no system call and no TSC read; a tick's error is nothing to a line of seconds. */
+	/*
+	 * The coarse clock costs no system call and no TSC read; a tick's error is nothing to a
+	 * line of seconds.
+	 */
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	if (now.tv_sec != cached.second)
 		timestamp_format(&cached, now.tv_sec);
@@ -92,7 +98,9 @@ void log_printf(const char *format, ...)
 
 	end = put_timestamp(line);
 	va_start(arguments, format);
-	/* For its NUL it may use the place of our newline: hence one more than the text may have. */
+	/*
+	 * For its NUL it may use the place of our newline: hence one more than the text may have.
+	 */
 	wanted = vsnprintf(end, TEXT_MAX_BYTES + 1, format, arguments);
 	va_end(arguments);
 	if (wanted > 0)

@@ -19,12 +19,12 @@
  *            http_client_left() turns true, a job still queued is dropped, a timer is cancelled,
  *            the on-leave callback runs (loop thread, once, and only if no answer was sent), its
  *            connection is closed.
- * Errors:    HTTP/1.1 only. A request head or query too long is 414, a body over
- *            HTTP_BODY_MAX_BYTES is 413, a method the route does not list is 405, an unknown path
- *            404: each with one sentence as text/plain.
+ * Errors:    HTTP/1.1 only. A path or query over 2 KiB is 414, a head that cannot be read is 400, a
+ *            body over HTTP_BODY_MAX_BYTES is 413, a method the route does not list is 405, an
+ *            unknown path 404: each with one sentence as text/plain.
+ * Signals:   http_server_create() has the process ignore SIGPIPE, unless it handles it already.
  * Descriptors: an accept that meets EMFILE is tried again with headroom (common/nofile.h); if the
- *              hard limit is reached
- *            too, the listener rests for 100 ms instead of spinning.
+ *            hard limit is reached too, the listener rests for 100 ms instead of spinning.
  */
 #ifndef SICKBAY_HTTP_HTTP_H
 #define SICKBAY_HTTP_HTTP_H
@@ -132,7 +132,8 @@ void http_after(struct http_job *job, unsigned delay_ms, http_handler *next);
 /* See "Leaving" above. Loop thread only; the last one set counts; NULL clears. */
 void http_on_leave(struct http_job *job, http_handler *on_leave);
 
-/* Adds a response header; both strings must be literals or outlive the job. */
+/* Adds one of at most 8 response headers. The strings, and the content types below, must be literals
+ * or outlive the job. */
 void http_header(struct http_job *job, const char *name, const char *value);
 void http_reply(struct http_job *job, int status, const char *content_type, const void *body, size_t len_bytes);
 /* Takes BODY's bytes; BODY is empty afterwards. */

@@ -1,9 +1,10 @@
 /*
  * internal: what the files of this folder share, and the one place that includes h2o.h.
  *
- * Who may touch what: a field of struct http_loop belongs to the loop's thread. A field of struct http_job belongs to
- * the thread whose turn it is (the loop's until http_submit(), then the worker's until it replies), but for those marked
- * otherwise.
+ * Who may touch what: a field of struct http_loop belongs to the loop's thread. A field of struct
+ *                     http_job belongs to
+ * the thread whose turn it is (the loop's until http_submit(), then the worker's until it replies),
+ * but for those marked otherwise.
  */
 #ifndef SICKBAY_HTTP_INTERNAL_H
 #define SICKBAY_HTTP_INTERNAL_H
@@ -56,7 +57,10 @@ struct http_loop {
 	h2o_socket_t *listener;
 	int listen_fd;
 
-	/* Jobs that wait for a worker or a timer (struct http_job.pending), and when to look at them next. */
+	/*
+	 * Jobs that wait for a worker or a timer (struct http_job.pending), and when to look at
+	 * them next.
+	 */
 	h2o_linklist_t pending;
 	size_t pending_count;
 	int64_t next_timer_ns; /* no timer is due earlier */
@@ -102,7 +106,10 @@ void http_loop_accept_resume_if_due(struct http_loop *loop, int64_t now_ns);
 
 void http_sweep_add(struct http_job *job);
 void http_sweep_remove(struct http_job *job);
-/* Fires timers and finds clients that left. Returns whether it did anything that the event loop must now carry out. */
+/*
+ * Fires timers and finds clients that left. Returns whether it did anything that the event loop
+ * must now carry out.
+ */
 bool http_sweep_run(struct http_loop *loop, int64_t now_ns);
 int64_t http_sweep_next_ns(const struct http_loop *loop);
 /* At the end of a drain: every client of a pending job is treated as one that left. */
@@ -127,14 +134,16 @@ struct http_job {
 	struct http_mailbox *mailbox; /* set by the first http_submit() */
 	struct http_pool *pool;       /* loop thread only: where it was submitted */
 	http_work *work;
-	http_handler *resume; /* set by work that has no answer yet: runs when the job is back on its loop */
+	http_handler *resume; /* set by work without an answer: runs back on the loop */
 	http_handler *next;   /* loop thread only: waits for due_ns */
 	int64_t due_ns;
 	http_handler *on_leave; /* loop thread only */
 	void *data;
 	void (*free_data)(void *data);
 
-	/* The answer on its way from a worker to the loop; headers are collected here in any case. */
+	/*
+	 * The answer on its way from a worker to the loop; headers are collected here in any case.
+	 */
 	bool abort;
 	int status;
 	const char *content_type;
@@ -150,7 +159,10 @@ struct http_job {
 	char text[];
 };
 
-/* Copies what a handler may ask of REQ; the job ends with the request, or with the last other reference. */
+/*
+ * Copies what a handler may ask of REQ; the job ends with the request, or with the last other
+ * reference.
+ */
 struct http_job *http_job_create(h2o_req_t *req, const struct http_route *route, enum http_method method);
 struct http_job *http_job_ref(struct http_job *job);
 void http_job_unref(struct http_job *job);
@@ -166,6 +178,8 @@ void http_job_fill_peer(struct http_job *job);
 
 /* An answer without a job. ALLOW (or NULL) is the Allow header. */
 void http_response_refuse(h2o_req_t *req, int status, const char *allow, const char *sentence);
+/* Sends the job back to its loop, with an answer or a handler. */
+void http_response_post(struct http_job *job);
 /* Carries out what a worker left in the job. */
 void http_response_deliver(struct http_job *job);
 /* Ends the request and its connection without an answer. */
@@ -182,7 +196,10 @@ struct http_router {
 
 /* Takes a reference. Returns 0 or -EAGAIN. */
 int http_pool_push(struct http_pool *pool, struct http_job *job) __attribute__((warn_unused_result));
-/* Takes a job out of the queue if it is still there. Returns whether it was; its reference is then the caller's. */
+/*
+ * Takes a job out of the queue if it is still there. Returns whether it was; its reference is then
+ * the caller's.
+ */
 bool http_pool_drop(struct http_pool *pool, struct http_job *job);
 
 #endif

@@ -1,4 +1,7 @@
-/* A job's life: from the request, through turns of handlers and a worker, to whoever lets go of it last. */
+/*
+ * A job's life: from the request, through turns of handlers and a worker, to whoever lets go of it
+ * last.
+ */
 #include "http/internal.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,7 @@
-/* One event loop and its thread: everything h2o has here is made, used and taken apart in that thread. */
+/*
+ * One event loop and its thread: everything h2o has here is made, used and taken apart in that
+ * thread.
+ */
 #include "http/internal.h"
 
 #include <errno.h>
@@ -66,7 +69,9 @@ static void loop_close(struct http_loop *loop)
 	http_loop_here = NULL;
 }
 
-/* Never negative; rounded up, or the loop would turn idly until the deadline's millisecond is over. */
+/*
+ * Never negative; rounded up, or the loop would turn idly until the deadline's millisecond is over.
+ */
 static int32_t wait_ms(int64_t now_ns, int64_t until_ns)
 {
 	int64_t ms;
@@ -95,7 +100,10 @@ static void loop_turn(struct http_loop *loop, int64_t latest_ns)
 		if (loop->accept_again_ns && loop->accept_again_ns < latest_ns)
 			latest_ns = loop->accept_again_ns;
 	}
-	/* It fails with EINTR when a signal (a thread dump, a profiler) hits the wait: no reason to stop. */
+	/*
+	 * It fails with EINTR when a signal (a thread dump, a profiler) hits the wait: no reason to
+	 * stop.
+	 */
 	(void)h2o_evloop_run(loop->context.loop, wait_ms(now_ns, latest_ns));
 }
 
@@ -106,7 +114,10 @@ static int shut_idle(h2o_req_t *req, void *unused)
 	h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
 
 	(void)unused;
-	/* No version: no request was read yet. What has already arrived is still read, then comes the end of file. */
+	/*
+	 * No version: no request was read yet. What has already arrived is still read, then comes
+	 * the end of file.
+	 */
 	if (!req->version)
 		shutdown(h2o_socket_get_fd(socket), SHUT_RD);
 	return 0;

@@ -79,6 +79,8 @@ static void *pool_main(void *argument)
 		pool->config.on_thread_start();
 	while ((job = wait_for_job(pool))) {
 		job->work(job);
+		if (job->resume)
+			http_response_post(job);
 		http_job_unref(job);
 	}
 	pool_unref(pool);

@@ -1,4 +1,7 @@
-/* From an answer to h2o's response. Only the job's loop talks to h2o; a worker's answer travels there first. */
+/*
+ * From an answer to h2o's response. Only the job's loop talks to h2o; a worker's answer travels
+ * there first.
+ */
 #include "http/internal.h"
 
 #include <assert.h>
@@ -87,7 +90,10 @@ void http_response_cut(struct http_job *job)
 	h2o_req_t *req = job->req;
 	h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
 
-	/* h2o has no way to drop an HTTP/1 connection: it is made to fail the write, and then closes it. */
+	/*
+	 * h2o has no way to drop an HTTP/1 connection: it is made to fail the write, and then
+	 * closes it.
+	 */
 	shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
 	req->http1_is_persistent = 0;
 	send_response(req, 500, NULL, h2o_iovec_init("", 0));
@@ -124,7 +130,7 @@ static bool on_loop(const struct http_job *job)
 	return http_loop_here == job->loop;
 }
 
-static void post(struct http_job *job)
+void http_response_post(struct http_job *job)
 {
 	assert(job->mailbox && "off its loop a job was submitted");
 	if (!http_mailbox_post(job->mailbox, &http_job_ref(job)->message))
@@ -136,14 +142,14 @@ static void post_or_deliver(struct http_job *job)
 	if (on_loop(job))
 		http_response_deliver(job);
 	else
-		post(job);
+		http_response_post(job);
 }
 
 void http_continue(struct http_job *job, http_handler *next)
 {
 	assert(!on_loop(job));
+	/* Posted by the pool when the work has returned: until then the job is the worker's. */
 	job->resume = next;
-	post(job);
 }
 
 void http_header(struct http_job *job, const char *name, const char *value)
@@ -167,7 +173,7 @@ void http_reply(struct http_job *job, int status, const char *content_type, cons
 	job->status = status;
 	job->content_type = content_type;
 	strbuf_add(&job->reply, body, len_bytes);
-	post(job);
+	http_response_post(job);
 }
 
 void http_reply_strbuf(struct http_job *job, int status, const char *content_type, struct strbuf *body)

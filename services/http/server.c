@@ -14,7 +14,10 @@
 
 #define SERVER_BACKLOG_COUNT 4096
 #define SERVER_IDLE_MS 60000
-/* h2o closes a connection whose body it refuses, which can cost the client the answer; so it reads some, and we refuse. */
+/*
+ * h2o closes a connection whose body it refuses, which can cost the client the answer; so it reads
+ * some, and we refuse.
+ */
 #define SERVER_READ_MAX_BYTES (16 * HTTP_BODY_MAX_BYTES)
 
 /* ---- the address ---- */
@@ -122,7 +125,10 @@ static void configure(struct http_server *server, const char *name)
 	config->max_request_entity_size = SERVER_READ_MAX_BYTES;
 	config->http1.upgrade_to_http2 = 0;
 	config->http1.req_timeout = SERVER_IDLE_MS;
-	/* Nobody speaks HTTP/2 here, and its farewell leaves a timer behind that h2o's own clean-up stumbles over. */
+	/*
+	 * Nobody speaks HTTP/2 here, and its farewell leaves a timer behind that h2o's own clean-up
+	 * stumbles over.
+	 */
 	config->http2.callbacks.request_shutdown = NULL;
 	host = h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 	router = (struct http_router *)h2o_create_handler(
@@ -174,7 +180,10 @@ static int start_loop(struct http_server *server, unsigned index)
 
 	loop->server = server;
 	loop->index = index;
-	/* One socket for all, so that no connection waits for a busy loop; a descriptor each, so that h2o may close it. */
+	/*
+	 * One socket for all, so that no connection waits for a busy loop; a descriptor each, so
+	 * that h2o may close it.
+	 */
 	loop->listen_fd = fcntl(server->listen_fd, F_DUPFD_CLOEXEC, 3);
 	if (loop->listen_fd < 0)
 		return -errno;
@@ -217,7 +226,10 @@ uint16_t http_server_port(const struct http_server *server)
 
 void http_server_stop(struct http_server *server, unsigned drain_ms)
 {
-	/* First, so that the kernel refuses new connections as soon as the last loop lets go of its own. */
+	/*
+	 * First, so that the kernel refuses new connections as soon as the last loop lets go of its
+	 * own.
+	 */
 	close(server->listen_fd);
 	server->drain_until_ns = clock_monotonic_ns() + drain_ms * CLOCK_NS_PER_MS;
 	atomic_store_explicit(&server->stopping, true, memory_order_release);

@@ -1,6 +1,7 @@
 /*
- * While a request pends, h2o does not read its socket, so it cannot see the client go. The loop therefore looks at all
- * such sockets with one poll(2) every 100 ms, and, being awake at known times, keeps the jobs' timers too.
+ * While a request pends, h2o does not read its socket, so it cannot see the client go. The loop
+ * therefore looks at all such sockets with one poll(2) every 100 ms, and, being awake at known
+ * times, keeps the jobs' timers too.
  */
 #include "http/internal.h"
 
@@ -47,7 +48,10 @@ int64_t http_sweep_next_ns(const struct http_loop *loop)
 
 /* ---- timers ---- */
 
-/* Takes what is due out of the pending list, so that handlers may put jobs back while the list is walked. */
+/*
+ * Takes what is due out of the pending list, so that handlers may put jobs back while the list is
+ * walked.
+ */
 static void collect_due(struct http_loop *loop, int64_t now_ns, h2o_linklist_t *due)
 {
 	h2o_linklist_t *node = loop->pending.next, *next;

@@ -74,8 +74,8 @@ static void takes_what_is_set(void **state)
 
 static void says_what_is_wrong(void **state)
 {
-	static const char *const bad[] = {"", "0", "65", "x", "4x", " 4", "4 ", "+4", "4.0", "-",
-		"0x4", "99999999999999999999"};
+	static const char *const bad[] = {
+		"0", "65", "x", "4x", " 4", "4 ", "+4", "4.0", "-", "0x4", "99999999999999999999"};
 	struct values values;
 	char sentences[256];
 

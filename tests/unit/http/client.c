@@ -139,7 +139,10 @@ void client_await_fds(size_t count)
 	}
 }
 
-/* What h2o keeps of a loop for good: its thread's recycled buffers and a queue's head. For LeakSanitizer. */
+/*
+ * What h2o keeps of a loop for good: its thread's recycled buffers and a queue's head. For
+ * LeakSanitizer.
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

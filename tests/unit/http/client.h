@@ -1,6 +1,6 @@
 /*
- * client: a server under test and a plain-socket client for it. Everything waits for at most CLIENT_WAIT_MS and then
- * fails the test.
+ * client: a server under test and a plain-socket client for it. Everything waits for at most
+ * CLIENT_WAIT_MS and then fails the test.
  */
 #ifndef SICKBAY_TESTS_HTTP_CLIENT_H
 #define SICKBAY_TESTS_HTTP_CLIENT_H

@@ -111,7 +111,9 @@ static int rest_at_the_hard_limit(void)
 
 	client_send(open_fd, "GET / HTTP/1.1\r\n\r\n");
 	client_receive(open_fd, false, &response);
-	/* One more descriptor, which the client takes: its connection can only wait in the backlog. */
+	/*
+	 * One more descriptor, which the client takes: its connection can only wait in the backlog.
+	 */
 	limit.rlim_cur = limit.rlim_max = lowest_free_fd() + 1;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		return 1;

@@ -1,9 +1,13 @@
-/* What a job can do: wait on a timer, go to a worker, abort, be dropped; and how the server ends around it. */
+/*
+ * What a job can do: wait on a timer, go to a worker, abort, be dropped; and how the server ends
+ * around it.
+ */
 #include "client.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -109,12 +113,35 @@ static void on_after(struct http_job *job)
 	on_timer(job);
 }
 
+static void on_continued(struct http_job *job)
+{
+	/* On the loop again, and free to go anywhere from here. */
+	if (http_data(job))
+		http_reply_text(job, 200, "continued %s", (char *)http_data(job));
+	else
+		submit(job, work_text);
+}
+
+static void work_continue(struct http_job *job)
+{
+	http_continue(job, on_continued);
+}
+
+static void on_continue(struct http_job *job)
+{
+	if (!*http_query(job))
+		submit(job, work_continue);
+	else if (http_submit(job, pool, work_continue))
+		http_reply_text(job, 503, "The queue is full");
+}
+
 static const struct http_route routes[] = {
 	{"/text", HTTP_GET, on_text, NULL},
 	{"/strbuf", HTTP_GET, on_strbuf, NULL},
 	{"/blocked", HTTP_GET, on_blocked, NULL},
 	{"/abort", HTTP_GET, on_abort, NULL},
 	{"/after", HTTP_GET, on_after, NULL},
+	{"/continue", HTTP_GET, on_continue, NULL},
 };
 
 static int start(void **state)
@@ -167,17 +194,40 @@ static void workers_answer(void **state)
 	close(fd);
 }
 
-static void timers_are_on_time(void **state)
+static void workers_hand_back(void **state)
 {
 	struct client_response response;
-	int64_t start_ns = clock_monotonic_ns(), took_ms;
 
 	(void)state;
-	client_get(server, "/after", &response);
-	took_ms = (clock_monotonic_ns() - start_ns) / CLOCK_NS_PER_MS;
-	assert_string_equal(response.body, "timer");
-	/* Four times 30 ms, each at most 20 ms late. */
-	assert_in_range(took_ms, 4 * 30, 4 * (30 + 20));
+	client_get(server, "/continue", &response);
+	assert_string_equal(response.body, "continued data\n");
+	/* Twice to the pool. */
+	client_get(server, "/continue?again", &response);
+	assert_string_equal(response.body, "test-0 data again\n");
+}
+
+/* Several at once, apart from each other: none may fire with another's. */
+static void timers_are_on_time(void **state)
+{
+	struct timespec apart = {0, 7 * CLOCK_NS_PER_MS};
+	struct client_response response;
+	int64_t start_ns[8], took_ms;
+	int fds[8];
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		start_ns[i] = clock_monotonic_ns();
+		fds[i] = client_ask(server, "/after");
+		nanosleep(&apart, NULL);
+	}
+	for (int i = 0; i < 8; i++) {
+		client_receive(fds[i], false, &response);
+		took_ms = (clock_monotonic_ns() - start_ns[i]) / CLOCK_NS_PER_MS;
+		assert_string_equal(response.body, "timer");
+		/* Four times 30 ms, each at most 20 ms late. */
+		assert_in_range(took_ms, 4 * 30, 4 * (30 + 20));
+		close(fds[i]);
+	}
 }
 
 static void aborts_without_an_answer(void **state)
@@ -229,6 +279,7 @@ static void stop_lets_jobs_answer(void **state)
 {
 	struct client_response response;
 	int idle = client_connect(server), busy;
+	int64_t start_ns = clock_monotonic_ns();
 	pthread_t thread;
 
 	(void)state;
@@ -237,6 +288,8 @@ static void stop_lets_jobs_answer(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, resume_later, NULL), 0);
 	http_server_stop(server, CLIENT_WAIT_MS);
 	server = NULL;
+	/* It waits for the job, not for the idle connection. */
+	assert_true(clock_monotonic_ns() - start_ns < CLOCK_NS_PER_SEC);
 	client_receive(busy, false, &response);
 	assert_int_equal(response.status, 200);
 	assert_non_null(strstr(response.head, "\r\nConnection: close\r\n"));
@@ -285,6 +338,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(workers_answer, start, stop),
+		cmocka_unit_test_setup_teardown(workers_hand_back, start, stop),
 		cmocka_unit_test_setup_teardown(timers_are_on_time, start, stop),
 		cmocka_unit_test_setup_teardown(aborts_without_an_answer, start, stop),
 		cmocka_unit_test_setup_teardown(refuses_when_the_queue_is_full, start, stop),

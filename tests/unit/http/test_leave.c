@@ -1,4 +1,7 @@
-/* Clients that go away before their answer: noticed soon, in every state a job can be in, and nothing is kept. */
+/*
+ * Clients that go away before their answer: noticed soon, in every state a job can be in, and
+ * nothing is kept.
+ */
 #include "client.h"
 
 #include <pthread.h>
