@@ -3,8 +3,7 @@
  * --help.
  *
  * Shape:     a program lists its settings in a `static const struct config_entry[]`; values land in
- *            its own struct.
- * Shape:     a variable that is empty counts as unset.
+ *            its own struct. A variable that is empty counts as unset.
  * Returns:   config_load() 0, or -EINVAL after writing one sentence per bad variable to ERR (name,
  *            value, what is allowed).
  * Ownership: strings point into the environment or the table; nothing to free.
