@@ -14,7 +14,8 @@ bool fault_is_fixed(const struct fault_call *call)
 
 bool fault_cancelled(const struct fault_call *call)
 {
-	return step_released(&call->turn) || (call->client_left && call->client_left(call->context));
+	return step_released(&call->turn) ||
+	       (call->client_left && call->client_left(call->context));
 }
 
 /* Kept a frame of its own: the log's stack begins below it. */

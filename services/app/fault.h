@@ -14,9 +14,9 @@
  *                          (many at once)            (none begins any more)
  *
  * enter()    Stages the fault. Not called again before undo(). May be NULL.
- * serve()    One request's business, on a worker thread, many at once; on an event loop if the fault cannot block.
- *            Polls fault_cancelled() where it takes longer than 100 ms. This is the function that shows in flame
- *            graphs: name it as business code would.
+ * serve()    One request's business, on a worker thread, many at once; on an event loop if the
+ *            fault cannot block. Polls fault_cancelled() where it takes longer than 100 ms. This is
+ *            the function that shows in flame graphs: name it as business code would.
  * release() Makes every serve() in flight end: wakes, unlocks. Must not wait for them. May be NULL.
  * undo() Gives back all that enter() and serve() took: memory, threads, descriptors, files. No
  * serve() is in flight.

@@ -25,7 +25,8 @@ static void reply_current(struct http_job *job)
 
 static void reply_bad_step(struct http_job *job)
 {
-	http_reply_text(job, 400, "step must be 0 to %d, for example /goto?step=2", step_count() - 1);
+	http_reply_text(
+		job, 400, "step must be 0 to %d, for example /goto?step=2", step_count() - 1);
 }
 
 static bool parse(struct http_job *job, int *step, bool *fixed)

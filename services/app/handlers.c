@@ -7,7 +7,8 @@ static const struct http_route routes[] = {
 	{"/goto", HTTP_GET | HTTP_POST, goto_route, NULL},
 };
 
-void handlers_mount(struct http_server *server, struct http_pool *business, struct http_pool *control)
+void handlers_mount(
+	struct http_server *server, struct http_pool *business, struct http_pool *control)
 {
 	business_pool = business;
 	control_pool = control;

@@ -12,6 +12,7 @@
 #include "http/http.h"
 
 /* The pools must outlive the server. */
-void handlers_mount(struct http_server *server, struct http_pool *business, struct http_pool *control);
+void handlers_mount(
+	struct http_server *server, struct http_pool *business, struct http_pool *control);
 
 #endif

@@ -37,7 +37,8 @@ static void log_stack(void)
 
 	pthread_getname_np(pthread_self(), name, sizeof(name));
 	strbuf_printf(&text, "thread %d \"%s\" [running]:\n", (int)gettid(), name);
-	strbuf_puts(&text, debug_stack_text(&stack) == 0 ? skip_reporters(&stack) : "\t(no stack)\n");
+	strbuf_puts(
+		&text, debug_stack_text(&stack) == 0 ? skip_reporters(&stack) : "\t(no stack)\n");
 	log_block(text.data, text.len_bytes);
 	strbuf_free(&stack);
 	strbuf_free(&text);
@@ -54,6 +55,16 @@ static void on_fail(const void *context, int err, const char *reason)
 	log_stack();
 }
 
+/* Written for every request: put together by hand, which is a good deal faster than printf. */
+static void log_duration(int64_t duration_ns)
+{
+	char line[sizeof("Request processed in ") + DURATION_FORMAT_BYTES] =
+		"Request processed in ";
+
+	duration_format(line + strlen(line), duration_ns);
+	log_puts(line);
+}
+
 /* Frames that a reader of a profile looks for: they stay functions of their own. */
 static __attribute__((noinline)) int do_some_business_logic(struct fault_call *call)
 {
@@ -68,7 +79,6 @@ static __attribute__((noinline)) void hello_world_handler(
 	struct fault_call call = {
 		.turn = *turn, .client_left = client_left, .on_fail = on_fail, .context = job};
 	int64_t begin_ns = clock_monotonic_ns();
-	char duration[DURATION_FORMAT_BYTES];
 	int err;
 
 	log_puts("Starting processing request...");
@@ -78,7 +88,7 @@ static __attribute__((noinline)) void hello_world_handler(
 		http_abort(job);
 		return;
 	}
-	log_printf("Request processed in %s", duration_format(duration, clock_monotonic_ns() - begin_ns));
+	log_duration(clock_monotonic_ns() - begin_ns);
 	http_reply(job, 200, "text/plain; charset=utf-8", "hello world\n", strlen("hello world\n"));
 }
 

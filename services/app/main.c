@@ -113,8 +113,9 @@ static void explain_listen(const char *listen, int err)
 
 static int start(const struct settings *settings)
 {
-	const struct http_server_config config = {
-		.listen = settings->listen, .loop_count = (unsigned)settings->loops, .name = "sickbay"};
+	const struct http_server_config config = {.listen = settings->listen,
+		.loop_count = (unsigned)settings->loops,
+		.name = "sickbay"};
 	bool fixed = strcmp(settings->variant, "fixed") == 0;
 	int err;
 

@@ -40,7 +40,9 @@ static int set_int(const struct config_entry *entry, const char *text, void *val
 		return 0;
 	}
 	if (!parse_int(text, &parsed) || parsed < entry->min || parsed > entry->max) {
-		fprintf(err, "%s is \"%s\", but must be a whole number from %" PRId64 " to %" PRId64 ".\n",
+		fprintf(err,
+			"%s is \"%s\", but must be a whole number from %" PRId64 " to %" PRId64
+			".\n",
 			entry->name, text, entry->min, entry->max);
 		return -EINVAL;
 	}

@@ -19,7 +19,7 @@
 enum config_type { CONFIG_STRING, CONFIG_INT };
 
 struct config_entry {
-	const char *name;          /* environment variable, "APP_LISTEN" */
+	const char *name; /* environment variable, "APP_LISTEN" */
 	enum config_type type;
 	size_t offset;             /* of a `const char *` or an `int64_t` in the program's struct */
 	const char *default_value; /* spelled as the user would; NULL: unset (NULL, or INT64_MIN) */

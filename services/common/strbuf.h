@@ -18,9 +18,9 @@ struct strbuf {
 	size_t cap_bytes;
 };
 
-#define STRBUF_INIT                                                                                \
-	{                                                                                          \
-		NULL, 0, 0                                                                         \
+#define STRBUF_INIT        \
+	{                  \
+		NULL, 0, 0 \
 	}
 
 void strbuf_add(struct strbuf *buf, const void *data, size_t len_bytes);

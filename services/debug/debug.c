@@ -75,7 +75,8 @@ int debug_stack_text(struct strbuf *out)
 void debug_submit(struct http_job *job, http_work *work)
 {
 	if (http_submit(job, debug_pool, work) != 0)
-		http_reply_text(job, 503, "too many requests to /debug at once; try again in a moment");
+		http_reply_text(
+			job, 503, "too many requests to /debug at once; try again in a moment");
 }
 
 bool debug_param(struct http_job *job, const char *key, int64_t default_value, int64_t min,
@@ -84,7 +85,8 @@ bool debug_param(struct http_job *job, const char *key, int64_t default_value, i
 	if (params_int(http_query(job), key, default_value, min, max, value) == 0)
 		return true;
 	http_reply_text(job, 400,
-		"%s must be a whole number from %" PRId64 " to %" PRId64 ", for example ?%s=%" PRId64,
+		"%s must be a whole number from %" PRId64 " to %" PRId64
+		", for example ?%s=%" PRId64,
 		key, min, max, key, default_value < min ? min : default_value);
 	return false;
 }

@@ -6,7 +6,8 @@
  *     {
  *             debug_init();                                   before any thread starts
  *             ...
- *             debug_mount(server, pool);                      a pool of its own, with .on_thread_start = debug_observe_thread
+ *             debug_mount(server, pool);                      a pool of its own, made with
+ *                                                             .on_thread_start = debug_observe_thread
  *
  * It answers while the program is deadlocked, out of descriptors or full of threads, because
  * nothing of it runs on the program's own workers and nothing of it waits on a thread: waits are

@@ -25,7 +25,8 @@ static void free_request(void *data)
 	free(request);
 }
 
-static void reply_snapshot(struct http_job *job, const struct heap_snapshot *snapshot, int64_t duration_ns)
+static void reply_snapshot(
+	struct http_job *job, const struct heap_snapshot *snapshot, int64_t duration_ns)
 {
 	const struct request *request = http_data(job);
 	struct strbuf out = STRBUF_INIT;

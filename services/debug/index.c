@@ -19,15 +19,17 @@ static const char page_head[] =
 	"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
 	"<meta name=\"viewport\" content=\"width=device-width\">\n<title>/debug/pprof/</title>\n"
 	"<style>\n:root { color-scheme: light dark }\n"
-	"body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }\n"
+	"body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; "
+	"padding: 0 1rem }\n"
 	"td, th { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0 }\n"
 	"td:first-child, th:first-child { text-align: right }\n"
 	"code { font-size: .95em }\n</style>\n"
 	"<h1>/debug/pprof/</h1>\n<p>Profiles of this process, for any <code>pprof</code>:</p>\n"
 	"<table>\n<tr><th>Count<th>Profile<th>\n";
 
-static const char page_tail[] = "<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
-				"descriptors as JSON.</p>\n</html>\n";
+static const char page_tail[] =
+	"<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
+	"descriptors as JSON.</p>\n</html>\n";
 
 /* How many stacks a profile has now; -1 where that is not known before it was taken. */
 static int64_t count_of(const char *name)
@@ -39,7 +41,8 @@ static int64_t count_of(const char *name)
 		return -1;
 	snapshot = heap_snapshot();
 	for (size_t i = 0; snapshot && i < snapshot->entry_count; i++)
-		count += snapshot->entries[i].values[name[0] == 'h' ? HEAP_INUSE_OBJECTS : HEAP_ALLOC_OBJECTS] >
+		count += snapshot->entries[i]
+				 .values[name[0] == 'h' ? HEAP_INUSE_OBJECTS : HEAP_ALLOC_OBJECTS] >
 			 0.5;
 	free(snapshot);
 	return count;
@@ -88,7 +91,8 @@ static void cmdline_work(struct http_job *job)
 		debug_reply_error(job, "Could not read the command line", err);
 	} else {
 		/* Arguments are separated, not ended, by NUL, as Go does it. */
-		http_reply(job, 200, DEBUG_TEXT_TYPE, out.data, out.len_bytes ? out.len_bytes - 1 : 0);
+		http_reply(
+			job, 200, DEBUG_TEXT_TYPE, out.data, out.len_bytes ? out.len_bytes - 1 : 0);
 	}
 	strbuf_free(&out);
 }

@@ -62,5 +62,6 @@ void memstats_print(struct strbuf *out)
 	collect(fields);
 	strbuf_puts(out, "\n# runtime.MemStats\n");
 	for (int i = 0; i < FIELD_COUNT; i++)
-		strbuf_printf(out, "# %s = %llu\n", fields[i].name, (unsigned long long)fields[i].value);
+		strbuf_printf(
+			out, "# %s = %llu\n", fields[i].name, (unsigned long long)fields[i].value);
 }

@@ -28,7 +28,8 @@ static struct {
 	int hz;
 	int64_t start_real_ns, start_ns;
 	struct gperftools_token *token;
-	struct profile *profile; /* the ring's thread adds samples; ours again once the ring is destroyed */
+	struct profile *
+		profile; /* the ring's thread adds samples; ours again once the ring is destroyed */
 	struct probe_ring *ring;
 } session;
 
@@ -186,7 +187,8 @@ static int encode_locked(struct strbuf *out, uint64_t dropped_count)
 	if (dropped_count > 0)
 		strbuf_printf(&comment, "%s%llu samples were dropped",
 			comment.len_bytes ? "; " : "", (unsigned long long)dropped_count);
-	profile_set_time(session.profile, session.start_real_ns, clock_monotonic_ns() - session.start_ns);
+	profile_set_time(
+		session.profile, session.start_real_ns, clock_monotonic_ns() - session.start_ns);
 	profile_set_comment(session.profile, comment.data);
 	err = profile_encode(session.profile, out);
 	strbuf_free(&comment);

@@ -112,7 +112,8 @@ static int by_inuse_then_alloc(const void *a, const void *b)
 {
 	const struct heap_entry *const *x = a, *const *y = b;
 
-	for (int i = HEAP_INUSE_BYTES; i >= HEAP_ALLOC_BYTES; i -= HEAP_INUSE_BYTES - HEAP_ALLOC_BYTES)
+	for (int i = HEAP_INUSE_BYTES; i >= HEAP_ALLOC_BYTES;
+		i -= HEAP_INUSE_BYTES - HEAP_ALLOC_BYTES)
 		if ((*x)->values[i] != (*y)->values[i])
 			return (*x)->values[i] < (*y)->values[i] ? 1 : -1;
 	return 0;

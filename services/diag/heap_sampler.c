@@ -131,7 +131,8 @@ static uint32_t unlink_live_locked(const void *block)
 {
 	uint32_t hash = hash_block(block);
 
-	for (uint32_t *link = &books.live[hash % LIVE_BUCKETS]; *link; link = &books.samples[*link].next) {
+	for (uint32_t *link = &books.live[hash % LIVE_BUCKETS]; *link;
+		link = &books.samples[*link].next) {
 		uint32_t index = *link;
 
 		if (books.samples[index].block == block) {
@@ -244,7 +245,8 @@ static uint32_t find_stack_locked(const uintptr_t *pcs, size_t pc_count)
 			return *cell - 1;
 		}
 		entry = &books.entries[*cell - 1];
-		if (entry->pc_count == pc_count && memcmp(entry->pcs, pcs, pc_count * sizeof(*pcs)) == 0)
+		if (entry->pc_count == pc_count &&
+			memcmp(entry->pcs, pcs, pc_count * sizeof(*pcs)) == 0)
 			return *cell - 1;
 	}
 }

@@ -6,7 +6,8 @@ static size_t property(const char *name)
 {
 	size_t value = 0;
 
-	if (!MallocExtension_GetNumericProperty || !MallocExtension_GetNumericProperty(name, &value))
+	if (!MallocExtension_GetNumericProperty ||
+		!MallocExtension_GetNumericProperty(name, &value))
 		return 0;
 	return value;
 }

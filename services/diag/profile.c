@@ -10,7 +10,8 @@
 
 #define CAPACITY_MIN 64
 
-static struct stored_type store_type(struct string_table *strings, const struct profile_value_type *type)
+static struct stored_type store_type(
+	struct string_table *strings, const struct profile_value_type *type)
 {
 	return (struct stored_type){
 		.type = string_table_add(strings, type->type),
@@ -64,9 +65,10 @@ static bool sample_equal(const void *context, size_t entry, const void *key)
 	       (known->pc_count == 0 ||
 		       memcmp(&profile->pcs[known->pc_first], &profile->pcs[wanted->pc_first],
 			       known->pc_count * sizeof(*profile->pcs)) == 0) &&
-	       (known->label_count == 0 || memcmp(&profile->labels[known->label_first],
-						   &profile->labels[wanted->label_first],
-						   known->label_count * sizeof(*profile->labels)) == 0);
+	       (known->label_count == 0 ||
+		       memcmp(&profile->labels[known->label_first],
+			       &profile->labels[wanted->label_first],
+			       known->label_count * sizeof(*profile->labels)) == 0);
 }
 
 static uint64_t sample_hash(const struct profile *profile, const struct stored_sample *sample)

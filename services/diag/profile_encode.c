@@ -33,7 +33,8 @@ static size_t table_append(struct table *table, void *message, const void *key)
 {
 	if (table->count == table->capacity) {
 		table->capacity = table->capacity ? table->capacity * 2 : 64;
-		table->messages = xrealloc(table->messages, table->capacity, sizeof(*table->messages));
+		table->messages = xrealloc(
+			table->messages, table->capacity, sizeof(*table->messages));
 		table->keys = xrealloc(table->keys, table->capacity, sizeof(*table->keys));
 	}
 	table->messages[table->count] = message;
@@ -140,7 +141,8 @@ static struct Perftools__Profiles__Location *new_location(
 
 	perftools__profiles__location__init(location);
 	location->n_line = frame_count;
-	location->line = arena_alloc(arena, frame_count, sizeof(struct Perftools__Profiles__Line *));
+	location->line = arena_alloc(
+		arena, frame_count, sizeof(struct Perftools__Profiles__Line *));
 	for (size_t i = 0; i < frame_count; i++) {
 		perftools__profiles__line__init(&lines[i]);
 		lines[i].function_id = function_id(encoder, &frames[i]);
@@ -233,7 +235,8 @@ static struct Perftools__Profiles__Sample *new_sample(
 static struct Perftools__Profiles__ValueType *new_type(
 	struct encoder *encoder, const struct stored_type *stored)
 {
-	struct Perftools__Profiles__ValueType *type = arena_alloc(&encoder->arena, 1, sizeof(*type));
+	struct Perftools__Profiles__ValueType *type = arena_alloc(
+		&encoder->arena, 1, sizeof(*type));
 
 	perftools__profiles__value_type__init(type);
 	type->type = stored_text(encoder, stored->type);
@@ -250,7 +253,8 @@ static void fill_samples(struct encoder *encoder, struct Perftools__Profiles__Pr
 	text(encoder, "");
 	mapping_id(encoder, probe_main_module());
 	message->n_sample_type = profile->value_count;
-	message->sample_type = arena_alloc(arena, profile->value_count, sizeof(*message->sample_type));
+	message->sample_type = arena_alloc(
+		arena, profile->value_count, sizeof(*message->sample_type));
 	for (size_t i = 0; i < profile->value_count; i++)
 		message->sample_type[i] = new_type(encoder, &profile->values[i]);
 	message->n_sample = profile->sample_count;

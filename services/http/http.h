@@ -7,8 +7,8 @@
  *            block: it answers at once, lets the job wait on a timer, or submits it to a pool,
  *            whose worker thread may block and then answers.
  *
- *                request -> handler (loop) -+-> http_reply*()                                        -> response
- *                                           +-> http_submit() -> work (worker thread) -> http_reply*() -> loop -> response
+ *     request -> handler (loop) -+-> http_reply*() -> response
+ *                                +-> http_submit() -> work (worker) -> http_reply*() -> loop -> response
  *                                           +-> http_after()  -> handler again (loop) -> ...
  *
  * Ownership: a job belongs to the server; it is refcounted between the loop, the pool and the
@@ -45,19 +45,22 @@ struct http_job;
 enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4 };
 
 typedef void http_handler(struct http_job *job); /* loop thread; must not block */
-typedef void http_work(struct http_job *job);    /* worker thread; may block; replies before it returns */
+typedef void http_work(
+	struct http_job *job); /* worker thread; may block; replies before it returns */
 
 struct http_route {
-	const char *path;       /* exact, or a subtree when it ends in "/" + "*": the longest match wins */
-	unsigned methods;       /* HTTP_GET | ...; HTTP_GET implies HTTP_HEAD */
+	const char
+		*path; /* exact, or a subtree when it ends in "/" + "*": the longest match wins */
+	unsigned methods; /* HTTP_GET | ...; HTTP_GET implies HTTP_HEAD */
 	http_handler *handler;
-	void *context;          /* http_context(job); outlives the server */
+	void *context; /* http_context(job); outlives the server */
 };
 
 /* ---- server: called by the program's main thread ---- */
 
 struct http_server_config {
-	const char *listen;  /* "0.0.0.0:6060", ":6060", "127.0.0.1:0" (any free port) or "[::1]:6060" */
+	const char *
+		listen; /* "0.0.0.0:6060", ":6060", "127.0.0.1:0" (any free port) or "[::1]:6060" */
 	unsigned loop_count; /* 0: one per core */
 	const char *name;    /* the Server header */
 };
@@ -69,7 +72,8 @@ struct http_server_config {
  */
 int http_server_create(const struct http_server_config *config, struct http_server **server)
 	__attribute__((warn_unused_result));
-void http_server_add_routes(struct http_server *server, const struct http_route *routes, size_t count);
+void http_server_add_routes(
+	struct http_server *server, const struct http_route *routes, size_t count);
 int http_server_start(struct http_server *server) __attribute__((warn_unused_result));
 uint16_t http_server_port(const struct http_server *server);
 /*
@@ -81,15 +85,15 @@ void http_server_stop(struct http_server *server, unsigned drain_ms);
 /* ---- pools: worker threads for what may block ---- */
 
 struct http_pool_config {
-	const char *name;     /* thread names: NAME-0, NAME-1 ... (at most 11 characters) */
+	const char *name; /* thread names: NAME-0, NAME-1 ... (at most 11 characters) */
 	unsigned thread_count;
-	unsigned queue_max;   /* jobs that may wait; more are refused */
+	unsigned queue_max;            /* jobs that may wait; more are refused */
 	void (*on_thread_start)(void); /* or NULL; in each worker thread, before its first job */
 };
 
 int http_pool_create(const struct http_pool_config *config, struct http_pool **pool)
 	__attribute__((warn_unused_result));
-unsigned http_pool_queued_count(struct http_pool *pool);  /* MT-Safe */
+unsigned http_pool_queued_count(struct http_pool *pool); /* MT-Safe */
 /*
  * Drops what is queued and joins the threads that end within WAIT_MS; a blocked thread (a deadlock)
  * is left behind.
@@ -98,13 +102,13 @@ void http_pool_stop(struct http_pool *pool, unsigned wait_ms);
 
 /* ---- job: what a handler or work function may ask ---- */
 
-const char *http_path(const struct http_job *job);   /* normalized, without the query */
-const char *http_query(const struct http_job *job);  /* raw, without '?'; "" if none */
+const char *http_path(const struct http_job *job);  /* normalized, without the query */
+const char *http_query(const struct http_job *job); /* raw, without '?'; "" if none */
 const char *http_body(const struct http_job *job, size_t *len_bytes);
 enum http_method http_method(const struct http_job *job);
-const char *http_peer(const struct http_job *job);   /* "127.0.0.1:51552" */
-void *http_context(const struct http_job *job);      /* of its route */
-bool http_client_left(const struct http_job *job);   /* MT-Safe */
+const char *http_peer(const struct http_job *job); /* "127.0.0.1:51552" */
+void *http_context(const struct http_job *job);    /* of its route */
+bool http_client_left(const struct http_job *job); /* MT-Safe */
 
 /*
  * A pointer of the handler's own; FREE_DATA (or NULL) runs on it when the job ends, on whichever
@@ -135,9 +139,11 @@ void http_on_leave(struct http_job *job, http_handler *on_leave);
 /* Adds one of at most 8 response headers. The strings, and the content types below, must be literals
  * or outlive the job. */
 void http_header(struct http_job *job, const char *name, const char *value);
-void http_reply(struct http_job *job, int status, const char *content_type, const void *body, size_t len_bytes);
+void http_reply(struct http_job *job, int status, const char *content_type, const void *body,
+	size_t len_bytes);
 /* Takes BODY's bytes; BODY is empty afterwards. */
-void http_reply_strbuf(struct http_job *job, int status, const char *content_type, struct strbuf *body);
+void http_reply_strbuf(
+	struct http_job *job, int status, const char *content_type, struct strbuf *body);
 /* One sentence as text/plain; a newline is added. */
 void http_reply_text(struct http_job *job, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -2,9 +2,9 @@
  * internal: what the files of this folder share, and the one place that includes h2o.h.
  *
  * Who may touch what: a field of struct http_loop belongs to the loop's thread. A field of struct
- *                     http_job belongs to
  * the thread whose turn it is (the loop's until http_submit(), then the worker's until it replies),
  * but for those marked otherwise.
+ *                     http_job belongs to
  */
 #ifndef SICKBAY_HTTP_INTERNAL_H
 #define SICKBAY_HTTP_INTERNAL_H
@@ -32,7 +32,8 @@
 struct http_mailbox {
 	atomic_uint refs;
 	pthread_mutex_t lock;
-	h2o_multithread_receiver_t *receiver; /* guarded by lock; NULL once the loop takes no more */
+	h2o_multithread_receiver_t
+		*receiver; /* guarded by lock; NULL once the loop takes no more */
 };
 
 struct http_mailbox *http_mailbox_create(void);
@@ -163,7 +164,8 @@ struct http_job {
  * Copies what a handler may ask of REQ; the job ends with the request, or with the last other
  * reference.
  */
-struct http_job *http_job_create(h2o_req_t *req, const struct http_route *route, enum http_method method);
+struct http_job *http_job_create(
+	h2o_req_t *req, const struct http_route *route, enum http_method method);
 struct http_job *http_job_ref(struct http_job *job);
 void http_job_unref(struct http_job *job);
 /* One turn of HANDLER. */
@@ -195,7 +197,8 @@ struct http_router {
 };
 
 /* Takes a reference. Returns 0 or -EAGAIN. */
-int http_pool_push(struct http_pool *pool, struct http_job *job) __attribute__((warn_unused_result));
+int http_pool_push(struct http_pool *pool, struct http_job *job)
+	__attribute__((warn_unused_result));
 /*
  * Takes a job out of the queue if it is still there. Returns whether it was; its reference is then
  * the caller's.

@@ -42,10 +42,12 @@ static h2o_iovec_t query_of(const h2o_req_t *req)
 {
 	if (req->query_at == SIZE_MAX)
 		return h2o_iovec_init("", 0);
-	return h2o_iovec_init(req->path.base + req->query_at + 1, req->path.len - req->query_at - 1);
+	return h2o_iovec_init(
+		req->path.base + req->query_at + 1, req->path.len - req->query_at - 1);
 }
 
-struct http_job *http_job_create(h2o_req_t *req, const struct http_route *route, enum http_method method)
+struct http_job *http_job_create(
+	h2o_req_t *req, const struct http_route *route, enum http_method method)
 {
 	h2o_iovec_t query = query_of(req);
 	struct request_cell *cell;

@@ -88,7 +88,8 @@ static int decode_value(const char *text, const char *end, char *out, size_t cap
 	return 0;
 }
 
-int params_string(const char *query, const char *key, const char *default_value, char *out, size_t cap_bytes)
+int params_string(
+	const char *query, const char *key, const char *default_value, char *out, size_t cap_bytes)
 {
 	const char *value, *end;
 	int result;

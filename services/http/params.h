@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 int params_string(const char *query, const char *key, const char *default_value, char *out,
-		  size_t cap_bytes) __attribute__((warn_unused_result));
+	size_t cap_bytes) __attribute__((warn_unused_result));
 int params_int(const char *query, const char *key, int64_t default_value, int64_t min, int64_t max,
-	       int64_t *out) __attribute__((warn_unused_result));
+	int64_t *out) __attribute__((warn_unused_result));
 
 #endif

@@ -14,7 +14,8 @@ struct http_pool {
 	char *name;
 	pthread_t *threads;
 	unsigned started_count;
-	atomic_uint refs; /* one per thread and one of the owner: a thread left behind may come back */
+	atomic_uint
+		refs; /* one per thread and one of the owner: a thread left behind may come back */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t wanted;

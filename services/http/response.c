@@ -176,7 +176,8 @@ void http_reply(struct http_job *job, int status, const char *content_type, cons
 	http_response_post(job);
 }
 
-void http_reply_strbuf(struct http_job *job, int status, const char *content_type, struct strbuf *body)
+void http_reply_strbuf(
+	struct http_job *job, int status, const char *content_type, struct strbuf *body)
 {
 	strbuf_free(&job->reply);
 	job->reply = *body;

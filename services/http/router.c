@@ -5,8 +5,9 @@
 #include "common/alloc.h"
 
 struct match {
-	const struct http_route *route; /* NULL: nothing lists the method, or nothing has the path */
-	unsigned allowed;               /* methods of all routes for the path; 0: unknown path */
+	const struct http_route
+		*route;   /* NULL: nothing lists the method, or nothing has the path */
+	unsigned allowed; /* methods of all routes for the path; 0: unknown path */
 };
 
 /* How many of the path's bytes ROUTE names, plus one for an exact match; 0: none. */

@@ -166,9 +166,11 @@ int http_server_create(const struct http_server_config *config, struct http_serv
 	return 0;
 }
 
-void http_server_add_routes(struct http_server *server, const struct http_route *routes, size_t count)
+void http_server_add_routes(
+	struct http_server *server, const struct http_route *routes, size_t count)
 {
-	server->routes = xrealloc(server->routes, server->route_count + count, sizeof(*server->routes));
+	server->routes = xrealloc(
+		server->routes, server->route_count + count, sizeof(*server->routes));
 	memcpy(server->routes + server->route_count, routes, count * sizeof(*routes));
 	server->route_count += count;
 }

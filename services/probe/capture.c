@@ -174,7 +174,8 @@ static void drain(struct probe_ring *ring, uint64_t *position)
 		if (atomic_load_explicit(&slot->turn, memory_order_acquire) != *position + 1)
 			return;
 		hand_on(ring, slot);
-		atomic_store_explicit(&slot->turn, *position + ring->slot_count, memory_order_release);
+		atomic_store_explicit(
+			&slot->turn, *position + ring->slot_count, memory_order_release);
 		pthread_mutex_lock(&ring->lock);
 		ring->drained_position = *position + 1;
 		pthread_cond_broadcast(&ring->drained);
@@ -200,7 +201,8 @@ static void *drain_main(void *data)
 	}
 }
 
-int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context, struct probe_ring **ring)
+int probe_ring_create(
+	size_t slot_count, probe_on_stack *on_stack, void *context, struct probe_ring **ring)
 {
 	struct probe_ring *made;
 	int err;

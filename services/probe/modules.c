@@ -53,7 +53,8 @@ static void report_object(const struct loader_object *object)
 	else if (*name != '/')
 		/* Relative to where the program was when it loaded it, which may have changed. */
 		resolved = realpath(name, NULL);
-	module = dwfl_report_module(session, resolved ? resolved : name, object->start, object->end);
+	module = dwfl_report_module(
+		session, resolved ? resolved : name, object->start, object->end);
 	/* As it is in memory: module_files.c compares the file's with it. */
 	if (module && object->build_id_len > 0)
 		dwfl_module_report_build_id(

@@ -92,7 +92,8 @@ static const struct probe_module *describe(Dwfl_Module *module)
 	struct probe_module *known;
 	void **userdata;
 	Dwarf_Addr start, end;
-	const char *path = dwfl_module_info(module, &userdata, &start, &end, NULL, NULL, NULL, NULL);
+	const char *path = dwfl_module_info(
+		module, &userdata, &start, &end, NULL, NULL, NULL, NULL);
 	const char *build_id;
 
 	known = *userdata;
@@ -132,10 +133,12 @@ static void draft_from_module(Dwfl_Module *module, uintptr_t pc,
 	const char *base = strrchr(described->path, '/');
 	struct inline_frame *outermost;
 
-	draft->frame_count = inlines_find(module, pc, draft->frames, INLINE_DEPTH_MAX, &draft->chain);
+	draft->frame_count = inlines_find(
+		module, pc, draft->frames, INLINE_DEPTH_MAX, &draft->chain);
 	if (draft->frame_count == 0) {
 		draft->frame_count = 1;
-		draft->frames[0].function = elf_names_find(module, pc, &draft->chain.function_start);
+		draft->frames[0].function = elf_names_find(
+			module, pc, &draft->chain.function_start);
 	}
 	outermost = &draft->frames[draft->frame_count - 1];
 	/*

@@ -133,7 +133,8 @@ static pthread_create_fn *next_pthread_create(void)
  * The interposer. Defined in the executable, it also takes the calls of shared libraries
  * (-Wl,--wrap would see only our own objects).
  */
-int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
+int pthread_create(
+	pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
 {
 	struct birth *birth;
 	int err;

@@ -27,8 +27,10 @@ struct probe_thread {
 	int64_t created_ns;      /* monotonic */
 	bool observer;           /* diagnoses the others: left out of profiles */
 
-	/* A listener's own place, so that nobody keeps a second list. Written under the list's lock or by the thread itself
-	 * in a callback. */
+	/*
+	 * A listener's own place, so that nobody keeps a second list. Written under the list's lock
+	 * or by the thread itself in a callback.
+	 */
 	timer_t cpu_timer;
 	bool cpu_timer_armed;
 
@@ -39,7 +41,8 @@ struct probe_thread {
 void probe_thread_init(void);
 /* The calling thread's entry; NULL for a thread that is not in the list. */
 struct probe_thread *probe_thread_self(void);
-void probe_thread_for_each(void (*visit)(struct probe_thread *thread, void *context), void *context);
+void probe_thread_for_each(
+	void (*visit)(struct probe_thread *thread, void *context), void *context);
 size_t probe_thread_count(void);
 
 /* Both run in the thread that begins or ends, with the list locked. */

@@ -25,7 +25,8 @@ static char directory[PATH_BYTES]; /* made by enter(), removed by undo() */
 static int enter(bool fixed)
 {
 	const char *tmp = getenv("TMPDIR");
-	int len_bytes = snprintf(directory, sizeof(directory), "%s/sickbay-XXXXXX", tmp ? tmp : "/tmp");
+	int len_bytes = snprintf(
+		directory, sizeof(directory), "%s/sickbay-XXXXXX", tmp ? tmp : "/tmp");
 
 	(void)fixed;
 	/* Room for the files' own names must be left. */

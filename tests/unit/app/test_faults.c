@@ -223,7 +223,8 @@ static void test_requests_on_the_mutex_hang_until_the_step_is_left(void **state)
 	assert_int_equal(step_switch(step_of("mutex"), false), 0);
 	begin_requests(requests, 8);
 	/* Nobody can have passed while the lock is held, however long one looks. */
-	for (int64_t end_ns = clock_monotonic_ns() + 200 * CLOCK_NS_PER_MS; clock_monotonic_ns() < end_ns;)
+	for (int64_t end_ns = clock_monotonic_ns() + 200 * CLOCK_NS_PER_MS;
+		clock_monotonic_ns() < end_ns;)
 		for (int i = 0; i < 8; i++)
 			assert_false(atomic_load(&requests[i].ended));
 	leave_and_time(step_of("mutex"));

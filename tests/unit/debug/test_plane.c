@@ -23,7 +23,8 @@ static struct http_pool *pool;
 
 static int dial(void)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(http_server_port(server))};
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(http_server_port(server))};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -63,7 +64,8 @@ static void assert_answer(const char *target, int status, const char *part)
 	struct strbuf response = get(target);
 
 	if (status_of(&response) != status || !strstr(response.data, part))
-		fail_msg("%s: expected %d and \"%s\", got:\n%s", target, status, part, response.data);
+		fail_msg("%s: expected %d and \"%s\", got:\n%s", target, status, part,
+			response.data);
 	strbuf_free(&response);
 }
 
@@ -131,7 +133,10 @@ static void test_the_sampler_and_the_exact_profiler_are_switched(void **state)
 	assert_answer("/debug/pprof/heap?exact=stop", 409, "not running");
 }
 
-/* Until a second profile is refused, the first has not begun; until one is granted, it has not ended. */
+/*
+ * Until a second profile is refused, the first has not begun; until one is granted, it has not
+ * ended.
+ */
 static void await_profile(bool running)
 {
 	int64_t end_ns = clock_monotonic_ns() + DEADLINE_NS;
@@ -169,7 +174,8 @@ static void test_captures_leave_nothing_behind(void **state)
 	threads = process_thread_count();
 	fds = process_fd_count();
 	for (int i = 0; i < 20; i++) {
-		int fd = ask(i % 2 ? "/debug/pprof/profile?seconds=60" : "/debug/pprof/heap?seconds=60");
+		int fd = ask(
+			i % 2 ? "/debug/pprof/profile?seconds=60" : "/debug/pprof/heap?seconds=60");
 
 		if (i % 3)
 			shutdown(fd, SHUT_WR);
@@ -219,8 +225,10 @@ static int set_up(void **state)
 {
 	static const struct http_server_config server_config = {
 		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config pool_config = {
-		.name = "debug", .thread_count = 2, .queue_max = 64, .on_thread_start = debug_observe_thread};
+	static const struct http_pool_config pool_config = {.name = "debug",
+		.thread_count = 2,
+		.queue_max = 64,
+		.on_thread_start = debug_observe_thread};
 
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);

@@ -50,8 +50,11 @@ static void work(int share, int64_t *cpu_ns)
 		int64_t slice_ns = share * 4 * CLOCK_NS_PER_MS, begin_ns = clock_monotonic_ns();
 
 		burn_until(thread_cpu_ns() + slice_ns);
-		sleep_ms((40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) / CLOCK_NS_PER_MS > 0
-				 ? (40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) / CLOCK_NS_PER_MS
+		sleep_ms((40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) /
+						 CLOCK_NS_PER_MS >
+					 0
+				 ? (40 * CLOCK_NS_PER_MS - (clock_monotonic_ns() - begin_ns)) /
+					   CLOCK_NS_PER_MS
 				 : 0);
 	}
 	*cpu_ns = thread_cpu_ns();

@@ -218,7 +218,8 @@ static void test_a_burst_that_outruns_the_unwinder_still_counts(void **state)
 	after = heap_snapshot();
 	assert_true(after->lost_count > before->lost_count);
 	heap_snapshot_subtract(after, before);
-	assert_about(heap_snapshot_total(after, HEAP_ALLOC_BYTES) / MIB, 1000000 * BLOCK_BYTES / MIB, 5);
+	assert_about(
+		heap_snapshot_total(after, HEAP_ALLOC_BYTES) / MIB, 1000000 * BLOCK_BYTES / MIB, 5);
 	assert_true(heap_snapshot_total(after, HEAP_INUSE_BYTES) < 0.1 * MIB);
 	free(before);
 	free(after);

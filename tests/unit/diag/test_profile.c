@@ -158,7 +158,8 @@ static void test_read_by_protoc(void **state)
 	assert_tells(text, "period: 10000000\n");
 	assert_int_equal(occurrences(text, "\nsample {"), 1);
 	assert_int_equal(occurrences(text, "\nlocation {"), 2);
-	assert_int_equal(occurrences(text, "has_inline_frames: true"), occurrences(text, "\nmapping {"));
+	assert_int_equal(
+		occurrences(text, "has_inline_frames: true"), occurrences(text, "\nmapping {"));
 	free(text);
 }
 
@@ -212,8 +213,10 @@ static void test_merges_equal_samples(void **state)
 static void test_labels(void **state)
 {
 	const struct profile_label labels[][2] = {
-		{{.key = "thread", .text = "worker"}, {.key = "size", .number = 4, .unit = "bytes"}},
-		{{.key = "thread", .text = "worker"}, {.key = "size", .number = 8, .unit = "bytes"}},
+		{{.key = "thread", .text = "worker"},
+			{.key = "size", .number = 4, .unit = "bytes"}},
+		{{.key = "thread", .text = "worker"},
+			{.key = "size", .number = 8, .unit = "bytes"}},
 	};
 	struct profile *profile = cpu_profile(NULL);
 	uintptr_t pc = caller_function();
@@ -293,7 +296,8 @@ static void test_sums_do_not_overflow(void **state)
 	profile_add_sample(profile, &pc, 1, values, NULL, 0);
 	profile_add_sample(profile, &pc, 1, values, NULL, 0);
 	save(profile);
-	assert_told_by("pprof -raw ../profile.pb.gz", "9223372036854775807 -9223372036854775808: 1");
+	assert_told_by(
+		"pprof -raw ../profile.pb.gz", "9223372036854775807 -9223372036854775808: 1");
 }
 
 /* The same profile gives the same bytes, behind what OUT had before. */

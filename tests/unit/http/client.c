@@ -98,7 +98,8 @@ int client_ask(const struct http_server *server, const char *target)
 	return fd;
 }
 
-void client_get(const struct http_server *server, const char *target, struct client_response *response)
+void client_get(
+	const struct http_server *server, const char *target, struct client_response *response)
 {
 	int fd = client_ask(server, target);
 

@@ -28,7 +28,8 @@ void client_send_bytes(int fd, const void *data, size_t len_bytes);
 /* Reads one response. HEAD tells that no body follows whatever the header says. */
 void client_receive(int fd, bool head, struct client_response *response);
 /* "GET TARGET" on a connection of its own. */
-void client_get(const struct http_server *server, const char *target, struct client_response *response);
+void client_get(
+	const struct http_server *server, const char *target, struct client_response *response);
 /* Sends "GET TARGET" and returns the connection. */
 int client_ask(const struct http_server *server, const char *target);
 

@@ -86,7 +86,8 @@ static void finds_numbers(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		out = -77;
-		assert_int_equal(params_int(cases[i].query, "n", 30, 1, 300, &out), cases[i].result);
+		assert_int_equal(
+			params_int(cases[i].query, "n", 30, 1, 300, &out), cases[i].result);
 		assert_int_equal(out, cases[i].result ? -77 : cases[i].value);
 	}
 }
@@ -96,9 +97,11 @@ static void finds_the_extremes(void **state)
 	int64_t out;
 
 	(void)state;
-	assert_int_equal(params_int("n=-9223372036854775808", "n", 0, INT64_MIN, INT64_MAX, &out), 0);
+	assert_int_equal(
+		params_int("n=-9223372036854775808", "n", 0, INT64_MIN, INT64_MAX, &out), 0);
 	assert_int_equal(out, INT64_MIN);
-	assert_int_equal(params_int("n=9223372036854775807", "n", 0, INT64_MIN, INT64_MAX, &out), 0);
+	assert_int_equal(
+		params_int("n=9223372036854775807", "n", 0, INT64_MIN, INT64_MAX, &out), 0);
 	assert_int_equal(out, INT64_MAX);
 	assert_int_equal(
 		params_int("n=-9223372036854775809", "n", 0, INT64_MIN, INT64_MAX, &out), -ERANGE);

@@ -98,12 +98,14 @@ static void shows_handlers_the_request(void **state)
 	client_send(fd, "POST /%64escribe?a=%41 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody");
 	client_receive(fd, false, &response);
 	assert_int_equal(response.status, 202);
-	assert_string_equal(response.body, "4 /describe?a=%41 body 4 body context mine peer 127.0.0.1:\n");
+	assert_string_equal(
+		response.body, "4 /describe?a=%41 body 4 body context mine peer 127.0.0.1:\n");
 	assert_non_null(strstr(response.head, "\r\nX-Fault: none\r\n"));
 	client_send(fd, "POST /describe HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 			"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
 	client_receive(fd, false, &response);
-	assert_string_equal(response.body, "4 /describe? body 5 abcde context mine peer 127.0.0.1:\n");
+	assert_string_equal(
+		response.body, "4 /describe? body 5 abcde context mine peer 127.0.0.1:\n");
 	close(fd);
 }
 
@@ -207,7 +209,8 @@ static void post_bytes(int fd, size_t len_bytes, struct client_response *respons
 {
 	char head[128];
 
-	snprintf(head, sizeof(head), "POST /describe HTTP/1.1\r\nContent-Length: %zu\r\n\r\n", len_bytes);
+	snprintf(head, sizeof(head), "POST /describe HTTP/1.1\r\nContent-Length: %zu\r\n\r\n",
+		len_bytes);
 	send_long(fd, head, len_bytes, "");
 	client_receive(fd, false, response);
 }

@@ -83,9 +83,10 @@ static void test_stripped_library(void **state)
 	char expected[64];
 
 	(void)state;
-	build_library("libstripped.so", "int visible(int x) { return x + 1; }\n"
-					"static __attribute__((noipa)) int secret(int x) { return x * 3; }\n"
-					"void *hidden(void) { return (void *)secret; }\n");
+	build_library("libstripped.so",
+		"int visible(int x) { return x + 1; }\n"
+		"static __attribute__((noipa)) int secret(int x) { return x * 3; }\n"
+		"void *hidden(void) { return (void *)secret; }\n");
 	library = load_library("libstripped.so");
 	sleep_ms(REPORT_INTERVAL_MS);
 	visible = dlsym(library, "visible");

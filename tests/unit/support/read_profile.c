@@ -34,7 +34,8 @@ struct read_profile *read_profile_open(const struct strbuf *gzip)
 		strbuf_grew(&raw, 65536 - stream.avail_out);
 	} while (status != Z_STREAM_END);
 	inflateEnd(&stream);
-	profile->message = perftools__profiles__profile__unpack(NULL, raw.len_bytes, (uint8_t *)raw.data);
+	profile->message = perftools__profiles__profile__unpack(
+		NULL, raw.len_bytes, (uint8_t *)raw.data);
 	strbuf_free(&raw);
 	assert_non_null(profile->message);
 	return profile;
@@ -46,7 +47,8 @@ void read_profile_close(struct read_profile *profile)
 	free(profile);
 }
 
-static const char *function_name(const struct read_profile *profile, uint64_t location_id, size_t line)
+static const char *function_name(
+	const struct read_profile *profile, uint64_t location_id, size_t line)
 {
 	const Perftools__Profiles__Location *location = profile->message->location[location_id - 1];
 	uint64_t function_id = location->line[line]->function_id;

@@ -19,7 +19,8 @@ void read_profile_close(struct read_profile *profile);
 /* The sum of value INDEX over all samples. */
 int64_t read_profile_total(const struct read_profile *profile, int index);
 /* ... over those with FUNCTION anywhere in the stack (pprof's cum). */
-int64_t read_profile_cumulative(const struct read_profile *profile, int index, const char *function);
+int64_t read_profile_cumulative(
+	const struct read_profile *profile, int index, const char *function);
 /* ... over those in which CALLER calls CALLEE directly; CALLER NULL: anybody. */
 int64_t read_profile_edge(
 	const struct read_profile *profile, int index, const char *callee, const char *caller);
