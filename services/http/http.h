@@ -9,7 +9,7 @@
  *
  *     request -> handler (loop) -+-> http_reply*() -> response
  *                                +-> http_submit() -> work (worker) -> http_reply*() -> loop -> response
- *                                           +-> http_after()  -> handler again (loop) -> ...
+ *                                +-> http_after()  -> handler again (loop) -> ...
  *
  * Ownership: a job belongs to the server; it is refcounted between the loop, the pool and the
  *            request, and lives until the last of them is done with it. Handlers and work never
