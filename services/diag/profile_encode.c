@@ -81,9 +81,9 @@ static uint64_t mapping_id(struct encoder *encoder, const struct probe_module *m
 		return entry + 1;
 	mapping = arena_alloc(&encoder->arena, 1, sizeof(*mapping));
 	perftools__profiles__mapping__init(mapping);
-	mapping->memory_start = module->start;
-	mapping->memory_limit = module->end;
-	mapping->file_offset = module->file_offset;
+	mapping->memory_start = module->text_start;
+	mapping->memory_limit = module->text_end;
+	mapping->file_offset = module->text_offset;
 	mapping->filename = text(encoder, module->path);
 	mapping->build_id = text(encoder, module->build_id);
 	/*

@@ -65,22 +65,31 @@ static const char *intern_build_id(Dwfl_Module *module)
 	return intern(hex);
 }
 
-/* Of the first byte that is mapped: 0 but for odd libraries. */
-static uint64_t file_offset(Dwfl_Module *module)
+/* The executable segment; the whole module where the file does not tell. */
+static void find_text(Dwfl_Module *module, struct probe_module *described)
 {
 	GElf_Addr bias;
 	Elf *elf = dwfl_module_getelf(module, &bias);
 	size_t count;
 
+	described->text_start = described->start;
+	described->text_end = described->end;
 	if (!elf || elf_getphdrnum(elf, &count) != 0)
-		return 0;
+		return;
 	for (size_t i = 0; i < count; i++) {
 		GElf_Phdr header;
+		GElf_Xword page_mask;
 
-		if (gelf_getphdr(elf, (int)i, &header) && header.p_type == PT_LOAD)
-			return header.p_align ? header.p_offset & -header.p_align : 0;
+		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_LOAD ||
+			!(header.p_flags & PF_X) || header.p_align == 0)
+			continue;
+		page_mask = -header.p_align;
+		described->text_start = bias + (header.p_vaddr & page_mask);
+		described->text_end = bias +
+				      ((header.p_vaddr + header.p_memsz + ~page_mask) & page_mask);
+		described->text_offset = header.p_offset & page_mask;
+		return;
 	}
-	return 0;
 }
 
 /*
@@ -113,8 +122,8 @@ static const struct probe_module *describe(Dwfl_Module *module)
 		.build_id = build_id,
 		.start = start,
 		.end = end,
-		.file_offset = file_offset(module),
 	};
+	find_text(module, known);
 	modules = xrealloc(modules, module_count + 1, sizeof(*modules));
 	modules[module_count++] = known;
 	return *userdata = known;

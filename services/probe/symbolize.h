@@ -33,7 +33,11 @@ struct probe_module {
 	const char *path;     /* "/usr/local/bin/sickbay-app", "[vdso]" */
 	const char *build_id; /* hexadecimal; "" if none */
 	uintptr_t start, end; /* [start, end) in this process */
-	uint64_t file_offset; /* of START within the file */
+	/*
+	 * What the kernel mapped executable: pprof's disassembler wants a mapping to begin there.
+	 */
+	uintptr_t text_start, text_end;
+	uint64_t text_offset; /* of text_start within the file */
 };
 
 struct probe_symbol {
