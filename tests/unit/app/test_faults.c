@@ -51,6 +51,20 @@ static struct usage measure_when_threads_are(int64_t wanted)
 	return measure();
 }
 
+static int64_t idle_thread_count; /* when no test runs */
+
+static struct usage measure_idle(void)
+{
+	return measure_when_threads_are(idle_thread_count);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	idle_thread_count = process_thread_count();
+	return 0;
+}
+
 /* ---- a request, as a worker would serve it ---- */
 
 struct request {
@@ -149,7 +163,7 @@ static void test_every_fault_gives_back_what_it_took(void **state)
 	(void)state;
 	for (int step = 0; step < step_count(); step++) {
 		struct request requests[SERVES];
-		struct usage before = measure();
+		struct usage before = measure_idle();
 
 		assert_int_equal(step_switch(step, false), 0);
 		begin_requests(requests, SERVES);
@@ -161,8 +175,6 @@ static void test_every_fault_gives_back_what_it_took(void **state)
 
 static void test_every_fixed_variant_leaves_no_trace_of_a_request(void **state)
 {
-	int64_t threads = process_thread_count();
-
 	(void)state;
 	for (int step = 0; step < step_count(); step++) {
 		struct usage before;
@@ -170,7 +182,7 @@ static void test_every_fixed_variant_leaves_no_trace_of_a_request(void **state)
 
 		assert_int_equal(step_switch(step, true), 0);
 		assert_int_equal(serve_once(), 0); /* what it keeps for reuse is made now */
-		before = measure_when_threads_are(threads);
+		before = measure_idle();
 		for (int i = 0; i < SERVES; i++)
 			assert_int_equal(serve_once(), 0);
 		snprintf(name, sizeof(name), "%s (fixed)", step_fault(step)->name);
@@ -195,7 +207,7 @@ static struct usage grown_by_serving(const char *name)
 	struct usage before, after;
 
 	assert_int_equal(step_switch(step_of(name), false), 0);
-	before = measure();
+	before = measure_idle();
 	for (int i = 0; i < SERVES; i++)
 		assert_int_equal(serve_once(), 0);
 	after = measure();
@@ -272,7 +284,7 @@ static void test_burning_stops_when_the_client_has_left(void **state)
 
 static void test_two_thousand_leaked_threads_end_within_a_second(void **state)
 {
-	struct usage before = measure();
+	struct usage before = measure_idle();
 
 	(void)state;
 	assert_int_equal(step_switch(step_of("thread leak"), false), 0);
@@ -332,5 +344,5 @@ int main(void)
 		cmocka_unit_test(test_the_descriptor_leak_ends_at_the_limit_and_is_undone),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }
