@@ -20,7 +20,7 @@ static void grows_and_stays_terminated(void **state)
 		assert_int_equal(buf.data[buf.len_bytes], '\0');
 	}
 	assert_int_equal(buf.len_bytes, 10000);
-	strcpy(strbuf_reserve(&buf, 3), "xyz");
+	memcpy(strbuf_reserve(&buf, 3), "xyz", 3);
 	strbuf_grew(&buf, 3);
 	assert_string_equal(buf.data + 9998, "89xyz");
 	data = strbuf_detach(&buf);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -204,7 +205,7 @@ static int pending_signals(void)
 	int count;
 
 	assert_int_equal(strbuf_read_file(&status, "/proc/self/status", 65536), 0);
-	count = atoi(strstr(status.data, "SigQ:") + 5);
+	count = (int)strtol(strstr(status.data, "SigQ:") + 5, NULL, 10);
 	strbuf_free(&status);
 	return count;
 }

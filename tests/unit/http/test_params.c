@@ -43,7 +43,7 @@ static void finds_strings(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memset(out, 0, sizeof(out));
-		strcpy(out, "before");
+		memcpy(out, "before", strlen("before"));
 		assert_int_equal(params_string(cases[i].query, "k", "default", out, sizeof(out)),
 			cases[i].result);
 		assert_string_equal(out, cases[i].value ? cases[i].value : "before");

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile.
+#
+# Two variants of one thing take turns, ABBA, under the same load; each round gives a ratio, and the
+# median of the rounds is printed with the lowest and the highest. Ratios travel between machines,
+# absolute times do not. Both servers write their two lines a request to a file (appending, one write
+# a line) before they answer. An aim, not a gate: it fails only if it could not measure.
+#
+#   BENCH_SECONDS=3   of load per measurement        BENCH_ROUNDS=7
+#   BENCH_PORT=16070  and the next one               BENCH_APP=build/app
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+seconds=${BENCH_SECONDS:-3} rounds=${BENCH_ROUNDS:-7} port=${BENCH_PORT:-16070}
+patient=http://127.0.0.1:$port peer=http://127.0.0.1:$((port + 1))
+connections=16
+work=$(mktemp -d)
+pids=()
+
+say() { echo "bench: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+clean_up() {
+	local pid
+	for pid in "${pids[@]}"; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# start_server NAME URL COMMAND...: logs to $work/NAME.log, its PID in $work/NAME.pid
+start_server() {
+	local name=$1 url=$2 pid
+	shift 2
+	"$@" >>"$work/$name.log" 2>&1 &
+	pid=$!
+	pids+=("$pid")
+	echo "$pid" >"$work/$name.pid"
+	for _ in {1..50}; do
+		kill -0 "$pid" 2>/dev/null || die "the $name did not start: $(tail -n 3 "$work/$name.log")"
+		curl -sf -o "$work/$name.body" "$url/" && return
+		sleep 0.1
+	done
+	die "the $name did not answer within 5 s"
+}
+
+cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$(<"$work/$1.pid")/stat"; }
+
+# measure NAME URL: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks); at least two log lines a
+# request, or the two would not do the same.
+measure() {
+	local name=$1 url=$2 before requests rate p99 errors lines
+	: >"$work/$name.log"
+	before=$(cpu_ticks "$name")
+	read -r _ requests rate p99 errors < <(wrk -t1 -c"$connections" -d"${seconds}s" --latency \
+		-s tests/bench/figures.lua "$url/" | grep '^figures')
+	[ "${errors:-1}" -eq 0 ] || die "wrk had ${errors:-no} errors or no answer from the $name"
+	lines=$(wc -l <"$work/$name.log")
+	[ "$lines" -ge $((2 * requests)) ] || die "the $name logged $lines lines for $requests requests"
+	awk -v rate="$rate" -v p99="$p99" -v ticks=$(($(cpu_ticks "$name") - before)) -v n="$requests" \
+		'BEGIN { print rate, p99, ticks / n }'
+}
+
+# compare FILE A B: A and B are functions that print what measure does. Writes a line a round: both's.
+compare() {
+	local file=$1 a=$2 b=$3 first second
+	"$a" >/dev/null
+	"$b" >/dev/null
+	: >"$file"
+	for ((round = 0; round < rounds; round++)); do
+		if ((round % 2 == 0)); then
+			first=$("$a")
+			second=$("$b")
+		else
+			second=$("$b")
+			first=$("$a")
+		fi
+		echo "$first $second" >>"$file"
+	done
+}
+
+# print_ratio FILE COLUMN WHAT: of the left side's column to the right side's
+print_ratio() {
+	awk -v column="$2" '{ print $column / $(column + 3) }' "$1" | sort -g |
+		awk -v what="$3" '{ at[NR] = $1 }
+			END {
+				median = NR % 2 ? at[(NR + 1) / 2] : (at[NR / 2] + at[NR / 2 + 1]) / 2
+				printf "%-52s %6.3f   (%.3f to %.3f)\n", what, median, at[1], at[NR]
+			}'
+}
+
+on_patient() { measure patient "$patient"; }
+on_peer() { measure peer "$peer"; }
+
+switch_sampler() {
+	curl -sf -o /dev/null "$patient/debug/pprof/heap?sampler=$1" || die "could not switch the sampler $1"
+}
+with_sampler() { switch_sampler on && measure patient "$patient"; }
+without_sampler() { switch_sampler off && measure patient "$patient"; }
+
+# The profile begins first and ends last: all of the load runs inside it.
+with_profile() {
+	local profiler status=0
+	curl -sf -o "$work/profile.pb.gz" "$patient/debug/pprof/profile?seconds=$((seconds + 1))" &
+	profiler=$!
+	sleep 0.3
+	measure patient "$patient"
+	wait "$profiler" || status=$?
+	[ "$status" -eq 0 ] || die "there was no CPU profile (curl: $status)"
+}
+
+main() {
+	local count='requests per second' go
+	for tool in wrk curl go; do
+		command -v "$tool" >/dev/null || die "$tool is missing; without HOST=1 it runs in an image that has it"
+	done
+	go=$(go env GOVERSION)
+	go build -o "$work/peer" tests/bench/peer.go
+	start_server patient "$patient" env APP_LISTEN="127.0.0.1:$port" "${BENCH_APP:-build/app}"
+	start_server peer "$peer" "$work/peer" "127.0.0.1:$((port + 1))"
+	cmp -s "$work/patient.body" "$work/peer.body" || die 'the two do not answer the same'
+	echo "wrk -t1 -c$connections -d${seconds}s on / at step 0, $(nproc) cores, $rounds rounds in turn;" \
+		"both log to a file. Median (lowest to highest):"
+
+	compare "$work/go" on_patient on_peer
+	print_ratio "$work/go" 1 "patient / Go peer ($go), $count"
+	print_ratio "$work/go" 2 "patient / Go peer ($go), p99"
+	print_ratio "$work/go" 3 "patient / Go peer ($go), CPU per request"
+
+	compare "$work/sampler" with_sampler without_sampler
+	switch_sampler on
+	print_ratio "$work/sampler" 1 "patient, heap sampler on / off, $count"
+	print_ratio "$work/sampler" 3 "patient, heap sampler on / off, CPU per request"
+
+	compare "$work/profile" with_profile on_patient
+	print_ratio "$work/profile" 1 "patient, 100 Hz CPU profile / none, $count"
+	print_ratio "$work/profile" 3 "patient, 100 Hz CPU profile / none, CPU per request"
+}
+
+main "$@"
