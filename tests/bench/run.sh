@@ -50,19 +50,28 @@ start_server() {
 
 cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$(<"$work/$1.pid")/stat"; }
 
-# measure NAME URL: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks); at least two log lines a
-# request, or the two would not do the same.
+# Of the threads that unwind copied stacks, in ns. They live longer than a measurement.
+unwinding_ns() {
+	local task
+	for task in "/proc/$(<"$work/$1.pid")"/task/*; do
+		[ "$(<"$task/comm")" != probe-unwind ] || cat "$task/schedstat"
+	done 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# measure NAME URL: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks) UNWINDING (its share of all
+# the CPU time). At least two log lines a request, or the two would not do the same.
 measure() {
-	local name=$1 url=$2 before requests rate p99 errors lines
+	local name=$1 url=$2 before unwinding_before requests rate p99 errors lines
 	: >"$work/$name.log"
-	before=$(cpu_ticks "$name")
+	before=$(cpu_ticks "$name") unwinding_before=$(unwinding_ns "$name")
 	read -r _ requests rate p99 errors < <(wrk -t1 -c"$connections" -d"${seconds}s" --latency \
 		-s tests/bench/figures.lua "$url/" | grep '^figures')
 	[ "${errors:-1}" -eq 0 ] || die "wrk had ${errors:-no} errors or no answer from the $name"
 	lines=$(wc -l <"$work/$name.log")
 	[ "$lines" -ge $((2 * requests)) ] || die "the $name logged $lines lines for $requests requests"
 	awk -v rate="$rate" -v p99="$p99" -v ticks=$(($(cpu_ticks "$name") - before)) -v n="$requests" \
-		'BEGIN { print rate, p99, ticks / n }'
+		-v unwinding_ns=$(($(unwinding_ns "$name") - unwinding_before)) -v hz="$(getconf CLK_TCK)" \
+		'BEGIN { print rate, p99, ticks / n, unwinding_ns / (ticks / hz * 1e9) }'
 }
 
 # compare FILE A B: A and B are functions that print what measure does. Writes a line a round: both's.
@@ -85,11 +94,20 @@ compare() {
 
 # print_ratio FILE COLUMN WHAT: of the left side's column to the right side's
 print_ratio() {
-	awk -v column="$2" '{ print $column / $(column + 3) }' "$1" | sort -g |
-		awk -v what="$3" '{ at[NR] = $1 }
+	awk -v column="$2" '{ print $column / $(column + 4) }' "$1" | print_median "$3"
+}
+
+# print_share FILE WHAT: of unwinding, on the left side
+print_share() {
+	awk '{ print $4 }' "$1" | print_median "$2"
+}
+
+print_median() {
+	sort -g |
+		awk -v what="$1" '{ at[NR] = $1 }
 			END {
 				median = NR % 2 ? at[(NR + 1) / 2] : (at[NR / 2] + at[NR / 2 + 1]) / 2
-				printf "%-52s %6.3f   (%.3f to %.3f)\n", what, median, at[1], at[NR]
+				printf "%-56s %6.3f   (%.3f to %.3f)\n", what, median, at[1], at[NR]
 			}'
 }
 
@@ -135,10 +153,12 @@ main() {
 	switch_sampler on
 	print_ratio "$work/sampler" 1 "patient, heap sampler on / off, $count"
 	print_ratio "$work/sampler" 3 "patient, heap sampler on / off, CPU per request"
+	print_share "$work/sampler" "patient, heap sampler on: unwinding / all of its CPU"
 
 	compare "$work/profile" with_profile on_patient
 	print_ratio "$work/profile" 1 "patient, 100 Hz CPU profile / none, $count"
 	print_ratio "$work/profile" 3 "patient, 100 Hz CPU profile / none, CPU per request"
+	print_share "$work/profile" "patient, with CPU profile and sampler: unwinding / all"
 }
 
 main "$@"
