@@ -130,7 +130,7 @@ run: ## Build the patient and run it here, without containers
 # ---- proof ------------------------------------------------------------------------------------
 # In the dev image (or with HOST=1) these run directly; elsewhere they start themselves in there.
 DIRECT := $(strip $(SICKBAY_IN_DEV)$(HOST))
-SWITCHES := $(foreach v,V DEBUG SAN ONLY,$(if $($v),$v='$($v)'))
+SWITCHES := $(foreach v,V DEBUG SAN ONLY BENCH_SECONDS BENCH_ROUNDS,$(if $($v),$v='$($v)'))
 
 .PHONY: unit unit-programs lint format check bench e2e test
 ifneq ($(DIRECT),)
