@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # what stands in single quotes is expanded in the toolbox
+# What takes long and disturbs nobody: begun before the first test, on a stack of its own, and
+# looked at here, at the end.
+
+# wanted TEST: it is among those that will run.
+wanted() { matches "${tests[*]}" "(^| )$1 "; }
+
+before_all() {
+	wanted test_profile_of_90_seconds_is_cut_by_nobody || return 0
+	(
+		stack_up long
+		toolbox_background 'for i in $(seq 3); do sleep 25; curl -s localhost:6060/; done'
+		toolbox_background 'curl -sS --max-time 120 -o /tmp/90.part -w "%{http_code} %{time_total}\n" "localhost:6060/debug/pprof/profile?seconds=90" >/tmp/90.said 2>&1; echo end >>/tmp/90.said'
+	) >"$OUT/long.log" 2>&1 || say "the stack 'long' did not start, see $OUT/long.log"
+}
+
+test_profile_of_90_seconds_is_cut_by_nobody() {
+	STACK=$E2E_PROJECT-long
+	within 120 toolbox 'grep -q "^end$" /tmp/90.said' || fail 'it is not over'
+	expect_match "$(toolbox 'cat /tmp/90.said')" '^200 9[0-2]\.' 'what curl said'
+	expect_match "$(toolbox 'pprof -top /tmp/90.part 2>&1')" '^Duration: (90|89\.9|1\.50mins|1\.5mins)' 'the profile'
+	stack_down
+}

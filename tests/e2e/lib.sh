@@ -1,0 +1,179 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # what stands in single quotes is expanded in the toolbox
+# The harness of the stack tests: what a test may say, and how tests are run. Sourced, never run.
+#
+# A test is a function whose name begins with test_. It runs in a subshell under 'set -eu', ends at
+# the first thing that is not as it should be, and what it printed is shown only when it fails.
+# Nothing is asked of the host but bash, its usual companions and the engine: curl, jq and pprof are
+# the toolbox's.
+
+E2E_PROJECT=${E2E_PROJECT:-sickbay-test}
+E2E_PORT=${E2E_PORT:-16060}
+TEST_SECONDS=${TEST_SECONDS:-150} # no test may take longer
+
+# The stack that toolbox(), get() and the like speak to: the name of its compose project.
+STACK=$E2E_PROJECT
+
+# ---- what a test says ---------------------------------------------------------------------------
+
+# fail SENTENCE...: the test ends here.
+fail() {
+	printf 'not as expected: %s\n' "$*" >&2
+	exit 1
+}
+
+# show TEXT: at most the last 60 lines of what was seen.
+show() { printf '%s\n' "$1" | tail -n 60 | sed 's/^/    | /'; }
+
+# matches TEXT REGEX: in any line of it. (Not a pipe: a grep that stops early would break it.)
+matches() { grep -q -E -e "$2" <<<"$1"; }
+
+expect_match() {
+	matches "$1" "$2" && return 0
+	show "$1"
+	fail "nothing in ${3:-the above} matches /$2/"
+}
+
+expect_no_match() {
+	matches "$1" "$2" || return 0
+	show "$1"
+	fail "${3:-the above} matches /$2/"
+}
+
+expect_equal() { [ "$1" = "$2" ] || fail "${3:-value} is '$1', not '$2'"; }
+
+# expect_between VALUE LOW HIGH WHAT: integers, limits included.
+expect_between() {
+	[[ $1 =~ ^-?[0-9]+$ ]] || fail "${4:-value} is no number: '$1'"
+	if [ "$1" -lt "$2" ] || [ "$1" -gt "$3" ]; then
+		fail "${4:-value} is $1, not between $2 and $3"
+	fi
+	echo "${4:-value}: $1"
+}
+
+# within SECONDS COMMAND...: polls until it succeeds; false when the time is over.
+within() {
+	local deadline=$(($(now_ms) + $1 * 1000))
+	shift
+	until "$@"; do
+		[ "$(now_ms)" -lt "$deadline" ] || return 1
+		sleep 0.1
+	done
+}
+
+now_ms() { echo "${EPOCHREALTIME/[.,]/}" | sed 's/...$//'; }
+
+# ---- stacks -------------------------------------------------------------------------------------
+
+# compose ARGUMENT...: on the current stack.
+compose() { docker compose -p "$STACK" "$@" </dev/null; }
+
+# container SERVICE: its name; it stays the same when it is made anew.
+container() { echo "$STACK-$1-1"; }
+
+# toolbox SCRIPT [ARGUMENT...]: runs it in the toolbox's bash; $APP_PID is there. LIMIT seconds.
+toolbox() {
+	timeout -k 2 "${LIMIT:-60}" docker exec "$(container toolbox)" \
+		bash -c "set -o pipefail; $1" toolbox "${@:2}" </dev/null
+}
+
+# toolbox_background SCRIPT: runs on after the test's next line.
+toolbox_background() { docker exec -d "$(container toolbox)" bash -c "$1"; }
+
+# get PATH [CURL-OPTION...]: the body, whatever the status.
+get() { toolbox "curl -sS --max-time ${LIMIT:-30} \"\${@:2}\" \"localhost:6060\$1\"" "$@"; }
+
+# status PATH [CURL-OPTION...]: the number alone.
+status() { get "$1" -o /dev/null -w '%{http_code}' "${@:2}"; }
+
+# goto_step STEP [VARIANT]: must be answered as the seeds have it.
+goto_step() {
+	local answer
+	answer=$(get "/goto?step=$1${2:+&variant=$2}")
+	expect_match "$answer" "^switched to step $1${2:+ \\($2\\)}\$" 'the answer of /goto'
+}
+
+# hello COUNT: that many requests, one after the other; each must be answered.
+hello() {
+	toolbox "for i in \$(seq $1); do curl -sS --max-time 30 localhost:6060/; done | grep -c '^hello world\$' | grep -qx $1" ||
+		fail "not all of $1 requests were answered"
+}
+
+# vars FILTER: a number of /debug/vars, by jq.
+vars() { toolbox "curl -sS --max-time 10 localhost:6060/debug/vars | jq -e '$1'"; }
+
+# app_log [SINCE]: what the patient wrote.
+app_log() { docker logs ${1:+--since "$1"} "$(container app)" 2>&1; }
+
+healthy() { [ "$(status /healthz --max-time 1 2>/dev/null)" = 200 ]; }
+
+# rss_mb: the patient's resident memory by ps, in MB.
+rss_mb() { toolbox 'ps l $APP_PID' | awk 'NR == 2 { print int($8 / 1000) }'; }
+
+# cpu_ticks: user and system time of the patient so far, in 1/100 s.
+cpu_ticks() { toolbox 'sed "s/.*) //" /proc/$APP_PID/stat' | awk '{ print $12 + $13 }'; }
+
+# stack_up SUFFIX [VARIABLE=VALUE...]: one more stack, on any free ports; becomes the current one.
+stack_up() {
+	STACK=$E2E_PROJECT-$1
+	echo "$STACK" >>"$OUT/projects"
+	env SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 "${@:2}" \
+		docker compose -p "$STACK" up --detach --wait --wait-timeout 60 --no-build </dev/null
+}
+
+stack_down() { compose down --volumes --remove-orphans --timeout 1; }
+
+# from_host PORT PATH: an HTTP/1.0 request by bash alone, from this machine; prints head and body.
+from_host() {
+	timeout -k 1 20 bash -c '
+		exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
+		printf "GET %s HTTP/1.0\r\nHost: 127.0.0.1:%s\r\n\r\n" "$2" "$1" >&3
+		cat <&3' from_host "$1" "$2" 2>/dev/null | tr -d '\0'
+}
+
+# published PORT: where the current stack's PORT is found on this machine.
+published() { compose port anchor "$1" | sed 's/.*://'; }
+
+# ---- running ------------------------------------------------------------------------------------
+
+passed=0 failed=0
+
+# run_test NAME FUNCTION [ARGUMENT...]
+run_test() {
+	local name=$1 log status=0 begun watchdog
+	shift
+	log=$OUT/$(tr -c 'A-Za-z0-9\n' '_' <<<"$name").log
+	begun=$(now_ms)
+	# A process group of its own: all of it ends when the time is over or the suite is interrupted.
+	set -m
+	(
+		trap - EXIT INT TERM HUP
+		set -eu
+		"$@"
+	) >"$log" 2>&1 </dev/null &
+	running=$!
+	(
+		sleep "$TEST_SECONDS"
+		echo "the test was ended after $TEST_SECONDS s" >>"$log"
+		kill -TERM -- "-$running"
+	) >/dev/null 2>&1 </dev/null &
+	watchdog=$!
+	set +m
+	wait "$running" 2>/dev/null || status=$?
+	running=
+	kill -TERM -- "-$watchdog" 2>/dev/null || true
+	wait "$watchdog" 2>/dev/null || true
+	report "$name" "$status" "$begun" "$log"
+}
+
+report() {
+	local name=$1 status=$2 tenths=$((($(now_ms) - $3) / 100)) log=$4
+	if [ "$status" -eq 0 ]; then
+		passed=$((passed + 1))
+		printf 'ok    %s (%d.%d s)\n' "$name" $((tenths / 10)) $((tenths % 10))
+	else
+		failed=$((failed + 1))
+		printf 'FAIL  %s (%d.%d s)\n' "$name" $((tenths / 10)) $((tenths % 10))
+		tail -n 80 "$log" | sed 's/^/      /'
+	fi
+}

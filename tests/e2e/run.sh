@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The whole stack under test: builds the images, starts a stack of its own name and ports (a running
+# workshop is untouched), runs every test of the files beside this one, and takes all of it down
+# again, also when it is interrupted.
+#
+#   ONLY=pattern      tests whose name matches (an extended regular expression)
+#   KEEP=1            leave the stack up, to look at it
+#   E2E_PROJECT=name  compose project, default sickbay-test: two suites side by side need two names
+#   E2E_PORT=number   first of its ports, default 16060
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. tests/e2e/lib.sh
+
+export SICKBAY_TAG=test APP_STEP=0 APP_NOFILE='' COMPOSE_PROGRESS=plain
+export SICKBAY_PORT_APP=$E2E_PORT SICKBAY_PORT_PPROF=$((E2E_PORT + 1)) SICKBAY_PORT_PPROF2=$((E2E_PORT + 2))
+unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES
+OUT=tests/e2e/out/$E2E_PROJECT
+running=
+
+say() { echo "e2e: $*"; }
+
+# attended COMMAND...: so that a signal is heard while it runs; ends with it.
+attended() {
+	local status=0
+	set -m
+	"$@" </dev/null &
+	running=$!
+	set +m
+	wait "$running" || status=$?
+	running=
+	return "$status"
+}
+
+# leftovers: every project of ours that has something standing.
+leftovers() {
+	{
+		echo "$E2E_PROJECT"
+		cat "$OUT/projects" 2>/dev/null
+		docker ps --all --format '{{.Label "com.docker.compose.project"}}' | grep -E "^$E2E_PROJECT-" || true
+	} | sort -u
+}
+
+tear_down() {
+	local project
+	trap '' INT TERM HUP
+	[ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
+	if [ -n "${KEEP:-}" ]; then
+		say "left up: docker compose -p $E2E_PROJECT exec toolbox bash -l"
+		return
+	fi
+	for project in $(leftovers); do
+		docker compose -p "$project" down --volumes --remove-orphans --timeout 1 </dev/null >>"$OUT/down.log" 2>&1 &
+	done
+	wait
+}
+
+interrupted() {
+	say "interrupted; taking the stack down"
+	exit 130
+}
+
+# quietly WHAT COMMAND...: shows what it said only when it failed.
+quietly() {
+	local what=$1 begun=$SECONDS
+	shift
+	say "$what ..."
+	if ! attended "$@" >"$OUT/setup.log" 2>&1; then
+		tail -n 60 "$OUT/setup.log" >&2
+		say "failed: $what"
+		echo "e2e: 0 passed, 1 failed"
+		exit 1
+	fi
+	say "$what: $((SECONDS - begun)) s"
+}
+
+# add NAME FUNCTION [ARGUMENT...]: one test; topic files call it for those they generate.
+add() {
+	[[ $1 =~ ${ONLY:-} ]] || return 0
+	tests+=("$(printf '%q ' "$@")")
+}
+
+# add_functions FILE: each test_ function of it, in order, is a test named as its function.
+add_functions() {
+	local function
+	while read -r function; do
+		add "${function#test_}" "$function"
+	done < <(sed -n 's/^\(test_[a-z0-9_]*\)() .*/\1/p' "$1")
+}
+
+main() {
+	local topic test
+	tests=()
+	for topic in tests/e2e/[0-9]*.sh; do
+		# shellcheck source=/dev/null
+		. "$topic"
+		add_functions "$topic"
+	done
+	mkdir -p "$OUT"
+	rm -rf "${OUT:?}"/*
+	[ "${#tests[@]}" -gt 0 ] || { echo "e2e: 0 passed, 0 failed: no test matches '${ONLY:-}'" && exit 1; }
+	trap tear_down EXIT
+	trap interrupted INT TERM HUP
+	quietly 'building the images' docker compose -p "$E2E_PROJECT" build
+	quietly 'removing what an earlier run left' docker compose -p "$E2E_PROJECT" down --volumes --remove-orphans --timeout 1
+	quietly 'starting the stack' docker compose -p "$E2E_PROJECT" up --detach --wait --wait-timeout 60 --no-build
+	before_all
+	for test in "${tests[@]}"; do
+		eval "run_test $test"
+	done
+	echo "e2e: $passed passed, $failed failed"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+main "$@"
