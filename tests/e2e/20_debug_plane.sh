@@ -66,7 +66,7 @@ test_plane_client_that_goes_away_ends_its_profile() {
 own_counts() { vars '.fds, .threads' | tr '\n' ' '; }
 
 test_plane_keeps_nothing_of_20_captures_and_20_aborted() {
-	local before i
+	local before
 	goto_step 0
 	status /debug/vars >/dev/null
 	before=$(own_counts)

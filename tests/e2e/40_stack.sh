@@ -90,7 +90,7 @@ test_stack_bare_compose_up_of_a_fresh_clone() {
 	clone=$(mktemp -d)
 	git clone --quiet . "$clone/sickbay"
 	(
-		cd "$clone/sickbay"
+		cd "$clone/sickbay" || exit 1
 		OUT=$OLDPWD/$OUT
 		stack_up bare
 		expect_match "$(from_host "$(published 6060)" /)" '^hello world' 'the answer on this machine'

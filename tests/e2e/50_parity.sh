@@ -49,7 +49,7 @@ wish() {
 			return 0
 			;;
 		esac
-	done < <(sed 's/; /\n/g' <<<"$2")
+	done <<<"${2//; /$'\n'}"
 	return 1
 }
 

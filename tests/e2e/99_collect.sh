@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2016 # what stands in single quotes is expanded in the toolbox
+# shellcheck disable=SC2016,SC2034,SC2154 # expanded in the toolbox; shared with run.sh and lib.sh
 # What takes long and disturbs nobody: begun before the first test, on a stack of its own, and
 # looked at here, at the end.
 

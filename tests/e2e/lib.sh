@@ -61,7 +61,10 @@ within() {
 	done
 }
 
-now_ms() { echo "${EPOCHREALTIME/[.,]/}" | sed 's/...$//'; }
+now_ms() {
+	local now_us=${EPOCHREALTIME/[.,]/}
+	echo "${now_us%???}"
+}
 
 # ---- stacks -------------------------------------------------------------------------------------
 
@@ -140,7 +143,7 @@ passed=0 failed=0
 
 # run_test NAME FUNCTION [ARGUMENT...]
 run_test() {
-	local name=$1 log status=0 begun watchdog
+	local name=$1 log status=0 begun
 	shift
 	log=$OUT/$(tr -c 'A-Za-z0-9\n' '_' <<<"$name").log
 	begun=$(now_ms)
@@ -163,6 +166,7 @@ run_test() {
 	running=
 	kill -TERM -- "-$watchdog" 2>/dev/null || true
 	wait "$watchdog" 2>/dev/null || true
+	watchdog=
 	report "$name" "$status" "$begun" "$log"
 }
 
@@ -175,5 +179,14 @@ report() {
 		failed=$((failed + 1))
 		printf 'FAIL  %s (%d.%d s)\n' "$name" $((tenths / 10)) $((tenths % 10))
 		tail -n 80 "$log" | sed 's/^/      /'
+		recover >/dev/null 2>&1
 	fi
+}
+
+# recover: what a failed test left must not fail the next one. (Its subshell is gone, and with it
+# the stack it may have chosen.)
+recover() {
+	[ "$(status '/goto?step=0' --max-time 5)" = 200 ] && return
+	docker restart --time 2 "$(container app)"
+	within 15 healthy
 }

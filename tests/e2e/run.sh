@@ -16,7 +16,8 @@ export SICKBAY_TAG=test APP_STEP=0 APP_NOFILE='' COMPOSE_PROGRESS=plain
 export SICKBAY_PORT_APP=$E2E_PORT SICKBAY_PORT_PPROF=$((E2E_PORT + 1)) SICKBAY_PORT_PPROF2=$((E2E_PORT + 2))
 unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES
 OUT=tests/e2e/out/$E2E_PROJECT
-running=
+# Process groups that must not outlive us.
+running='' watchdog=''
 
 say() { echo "e2e: $*"; }
 
@@ -42,17 +43,18 @@ leftovers() {
 }
 
 tear_down() {
-	local project
+	local project group downs=()
 	trap '' INT TERM HUP
-	[ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
+	for group in $running $watchdog; do kill -TERM -- "-$group" 2>/dev/null; done
 	if [ -n "${KEEP:-}" ]; then
 		say "left up: docker compose -p $E2E_PROJECT exec toolbox bash -l"
 		return
 	fi
 	for project in $(leftovers); do
 		docker compose -p "$project" down --volumes --remove-orphans --timeout 1 </dev/null >>"$OUT/down.log" 2>&1 &
+		downs+=("$!")
 	done
-	wait
+	wait "${downs[@]}"
 }
 
 interrupted() {
@@ -112,4 +114,4 @@ main() {
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
-main "$@"
+main "$@"; exit
