@@ -7,6 +7,7 @@
 #   KEEP=1            leave the stack up, to look at it
 #   E2E_PROJECT=name  compose project, default sickbay-test: two suites side by side need two names
 #   E2E_PORT=number   first of its ports, default 16060
+# shellcheck disable=SC2317 # traps and tests are called by name
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -98,9 +99,9 @@ main() {
 		. "$topic"
 		add_functions "$topic"
 	done
+	[ "${#tests[@]}" -gt 0 ] || { echo "e2e: 0 passed, 0 failed: no test matches '${ONLY:-}'" && exit 1; }
 	mkdir -p "$OUT"
 	rm -rf "${OUT:?}"/*
-	[ "${#tests[@]}" -gt 0 ] || { echo "e2e: 0 passed, 0 failed: no test matches '${ONLY:-}'" && exit 1; }
 	trap tear_down EXIT
 	trap interrupted INT TERM HUP
 	quietly 'building the images' docker compose -p "$E2E_PROJECT" build
