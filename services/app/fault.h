@@ -17,10 +17,10 @@
  * serve()    One request's business, on a worker thread, many at once; on an event loop if the
  *            fault cannot block. Polls fault_cancelled() where it takes longer than 100 ms. This is
  *            the function that shows in flame graphs: name it as business code would.
- * release() Makes every serve() in flight end: wakes, unlocks. Must not wait for them. May be NULL.
- * undo() Gives back all that enter() and serve() took: memory, threads, descriptors, files. No
- * serve() is in flight.
- *            May be NULL.
+ * release()  Makes every serve() in flight end: wakes, unlocks. Must not wait for them. May be
+ *            NULL.
+ * undo()     Gives back all that enter() and serve() took: memory, threads, descriptors, files. No
+ *            serve() is in flight. May be NULL.
  *
  * Returns:   enter() and serve() 0 or -errno; a serve() that fails says why with fault_fail().
  * Ownership: a fault keeps its state in its own file, static; descriptors are constant.

@@ -16,7 +16,7 @@ static void reply_current(struct http_job *job)
 	int current = step_current(&fixed);
 
 	strbuf_printf(&text, "step %d%s\n\n", current, fixed ? " (fixed)" : "");
-	for (int step = 0; step < step_count(); step++)
+	for (int step = 0; step < STEP_COUNT; step++)
 		strbuf_printf(&text, "/goto?step=%d  %-12s  %s\n", step, step_fault(step)->name,
 			step_fault(step)->does);
 	strbuf_puts(&text, "\n&variant=fixed does the same work without the fault\n");
@@ -25,8 +25,7 @@ static void reply_current(struct http_job *job)
 
 static void reply_bad_step(struct http_job *job)
 {
-	http_reply_text(
-		job, 400, "step must be 0 to %d, for example /goto?step=2", step_count() - 1);
+	http_reply_text(job, 400, "step must be 0 to %d, for example /goto?step=2", STEP_COUNT - 1);
 }
 
 static bool parse(struct http_job *job, int *step, bool *fixed)
@@ -35,7 +34,7 @@ static bool parse(struct http_job *job, int *step, bool *fixed)
 	char variant[8];
 	int64_t number;
 
-	if (params_int(query, "step", -1, 0, step_count() - 1, &number) != 0 || number < 0) {
+	if (params_int(query, "step", -1, 0, STEP_COUNT - 1, &number) != 0 || number < 0) {
 		reply_bad_step(job);
 		return false;
 	}

@@ -18,7 +18,6 @@ static const struct fault *const faults[] = {
 #undef FAULT
 };
 
-#define STEP_COUNT ((int)(sizeof(faults) / sizeof(faults[0])))
 #define NO_STEP (-1)
 
 /* One switch at a time; also guards `leaving`. */
@@ -36,11 +35,6 @@ static pthread_cond_t drained = PTHREAD_COND_INITIALIZER;
 static bool current_fixed;
 static unsigned in_flight_count[STEP_COUNT];
 static atomic_bool released[STEP_COUNT]; /* read without the lock */
-
-int step_count(void)
-{
-	return STEP_COUNT;
-}
 
 const struct fault *step_fault(int step)
 {

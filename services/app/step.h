@@ -21,13 +21,19 @@
 
 #define STEP_DRAIN_MS 2000
 
+enum {
+#define FAULT(symbol) STEP_OF_##symbol,
+#include "app/faults.def"
+#undef FAULT
+	STEP_COUNT
+};
+
 struct step_turn {
 	int step;
 	const struct fault *fault;
 	bool fixed;
 };
 
-int step_count(void);
 const struct fault *step_fault(int step);
 int step_current(bool *fixed);
 

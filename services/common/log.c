@@ -5,12 +5,16 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#define LOG_PATIENCE_MS 50
 #define TIMESTAMP_BYTES 20 /* "2018/07/12 15:03:44 " */
 #define TEXT_MAX_BYTES (LOG_LINE_BYTES - TIMESTAMP_BYTES - 1)
 
@@ -62,12 +66,28 @@ static char *put_timestamp(char *line)
 	return mempcpy(line, cached.text, TIMESTAMP_BYTES);
 }
 
-/* Gives up on any error but EINTR: a reader that stalls or is gone must not stop the server. */
+/*
+ * A reader that stalls (a terminal stopped with Ctrl-S, a full pipe) must not stop the server: it
+ * is waited for once, shortly, and then its lines are lost until it reads again.
+ */
+static bool may_write(void)
+{
+	static atomic_bool stalled;
+	struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int ready = poll(&reader, 1, atomic_load(&stalled) ? 0 : LOG_PATIENCE_MS);
+
+	if (ready < 0) /* EINTR: a profiler's signal; the write itself will tell */
+		return true;
+	atomic_store(&stalled, ready == 0);
+	return ready > 0;
+}
+
+/* Gives up on any error but EINTR. */
 static void write_out(const char *data, size_t len_bytes)
 {
 	ssize_t written;
 
-	while (len_bytes) {
+	while (len_bytes && may_write()) {
 		written = write(STDERR_FILENO, data, len_bytes);
 		if (written < 0 && errno == EINTR)
 			continue;

@@ -35,10 +35,8 @@ int debug_init(void)
 
 	probe_thread_init();
 	err = modules_init();
-	if (err) {
+	if (err)
 		log_printf("no symbols: %s; profiles will show addresses only", strerror(-err));
-		return err;
-	}
 	cpu_profile_init();
 	err = heap_sampler_start(HEAP_RATE_DEFAULT_BYTES);
 	if (err == -ENOTSUP)

@@ -32,25 +32,23 @@ static const char page_tail[] =
 	"descriptors as JSON.</p>\n</html>\n";
 
 /* How many stacks a profile has now; -1 where that is not known before it was taken. */
-static int64_t count_of(const char *name)
+static int64_t count_of(const char *name, const struct heap_snapshot *snapshot)
 {
-	struct heap_snapshot *snapshot;
 	int64_t count = 0;
 
 	if (strcmp(name, "heap") != 0 && strcmp(name, "allocs") != 0)
 		return -1;
-	snapshot = heap_snapshot();
 	for (size_t i = 0; snapshot && i < snapshot->entry_count; i++)
 		count += snapshot->entries[i]
 				 .values[name[0] == 'h' ? HEAP_INUSE_OBJECTS : HEAP_ALLOC_OBJECTS] >
 			 0.5;
-	free(snapshot);
 	return count;
 }
 
-static void add_entry(struct strbuf *out, const struct entry *entry)
+static void add_entry(
+	struct strbuf *out, const struct entry *entry, const struct heap_snapshot *snapshot)
 {
-	int64_t count = count_of(entry->name);
+	int64_t count = count_of(entry->name, snapshot);
 
 	strbuf_puts(out, "<tr><td>");
 	if (count >= 0)
@@ -63,15 +61,17 @@ static void add_entry(struct strbuf *out, const struct entry *entry)
 
 static void index_work(struct http_job *job)
 {
+	struct heap_snapshot *snapshot = heap_snapshot();
 	struct strbuf out = STRBUF_INIT;
 
 	strbuf_puts(&out, page_head);
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
-		add_entry(&out, &entries[i]);
+		add_entry(&out, &entries[i], snapshot);
 	strbuf_printf(&out,
 		"</table>\n<p>For example: <code>pprof -http=:9000 "
 		"http://localhost:%u/debug/pprof/profile?seconds=10</code></p>\n",
 		debug_port);
+	free(snapshot);
 	strbuf_puts(&out, page_tail);
 	http_reply_strbuf(job, 200, "text/html; charset=utf-8", &out);
 	strbuf_free(&out);
@@ -104,7 +104,7 @@ void debug_cmdline(struct http_job *job)
 
 static void add_symbol(struct strbuf *out, const char *word, uintptr_t pc)
 {
-	const struct probe_symbol *symbol = probe_symbolize(pc);
+	const struct probe_symbol *symbol = probe_symbolize_guest(pc);
 
 	strbuf_printf(out, "%s\t", word);
 	/* Outermost first, as pprof expects inlined calls. */

@@ -64,7 +64,6 @@ static void start_work(struct http_job *job)
 		debug_reply_error(job, "Could not enable CPU profiling", err);
 	} else {
 		capture->running = true;
-		http_header(job, "Content-Disposition", "attachment; filename=\"profile\"");
 		http_continue(job, wait_for_samples);
 	}
 }

@@ -28,8 +28,8 @@ static struct {
 	int hz;
 	int64_t start_real_ns, start_ns;
 	struct gperftools_token *token;
-	struct profile *
-		profile; /* the ring's thread adds samples; ours again once the ring is destroyed */
+	/* The ring's thread adds samples; it is ours again once the ring is destroyed. */
+	struct profile *profile;
 	struct probe_ring *ring;
 } session;
 

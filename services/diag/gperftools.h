@@ -14,11 +14,8 @@
 #include <stdint.h>
 
 #pragma weak MallocHook_AddNewHook
-#pragma weak MallocHook_RemoveNewHook
 #pragma weak MallocHook_AddDeleteHook
-#pragma weak MallocHook_RemoveDeleteHook
 #pragma weak MallocExtension_GetNumericProperty
-#pragma weak MallocExtension_ReleaseFreeMemory
 #pragma weak HeapProfilerStart
 #pragma weak HeapProfilerStop
 #pragma weak IsHeapProfilerRunning

@@ -27,21 +27,22 @@ size_t heap_skip_allocator(const uintptr_t *pcs, size_t pc_count)
 	return skip;
 }
 
-static int64_t whole(double estimate)
-{
-	return estimate > 0.5 ? llround(estimate) : 0;
-}
-
-static void whole_values(const struct heap_entry *entry, int64_t values[HEAP_VALUES])
+/* Rounds; a difference may be negative: more was freed than allocated. */
+static void whole_values(const double estimates[HEAP_VALUES], int64_t values[HEAP_VALUES])
 {
 	for (int i = 0; i < HEAP_VALUES; i++)
-		values[i] = whole(entry->values[i]);
+		values[i] = llround(estimates[i]);
 }
 
 static bool is_empty(const struct heap_entry *entry)
 {
-	return whole(entry->values[HEAP_ALLOC_OBJECTS]) == 0 &&
-	       whole(entry->values[HEAP_INUSE_OBJECTS]) == 0;
+	int64_t values[HEAP_VALUES];
+
+	whole_values(entry->values, values);
+	for (int i = 0; i < HEAP_VALUES; i++)
+		if (values[i] != 0)
+			return false;
+	return true;
 }
 
 /*
@@ -69,7 +70,7 @@ static void add_entry(struct profile *profile, const struct heap_entry *entry)
 	int64_t values[HEAP_VALUES];
 	struct profile_label size = {.key = "bytes", .unit = "bytes"};
 
-	whole_values(entry, values);
+	whole_values(entry->values, values);
 	/* As Go does: the mean size of what was allocated there. */
 	if (values[HEAP_ALLOC_OBJECTS] > 0)
 		size.number = values[HEAP_ALLOC_BYTES] / values[HEAP_ALLOC_OBJECTS];
@@ -119,33 +120,63 @@ static int by_inuse_then_alloc(const void *a, const void *b)
 	return 0;
 }
 
-static void print_counts(struct strbuf *out, const int64_t values[HEAP_VALUES])
+/*
+ * Readers of the text scale it up themselves, by the mean size of each line: what they find must be
+ * the samples as they were taken, before our own scaling.
+ */
+static void unscale(
+	const double estimates[HEAP_VALUES], size_t rate_bytes, double samples[HEAP_VALUES])
 {
+	for (int i = HEAP_ALLOC_OBJECTS; i < HEAP_VALUES; i += HEAP_INUSE_OBJECTS) {
+		double objects = estimates[i], bytes = estimates[i + 1], chance = 1;
+
+		if (objects > 0 && rate_bytes > 1)
+			chance = -expm1(-bytes / objects / (double)rate_bytes);
+		samples[i] = objects * chance;
+		samples[i + 1] = bytes * chance;
+	}
+}
+
+static void print_counts(struct strbuf *out, const double samples[HEAP_VALUES])
+{
+	int64_t values[HEAP_VALUES];
+
+	whole_values(samples, values);
 	strbuf_printf(out, "%lld: %lld [%lld: %lld] @", (long long)values[HEAP_INUSE_OBJECTS],
 		(long long)values[HEAP_INUSE_BYTES], (long long)values[HEAP_ALLOC_OBJECTS],
 		(long long)values[HEAP_ALLOC_BYTES]);
 }
 
-static void print_entry(struct strbuf *out, const struct heap_entry *entry)
+static void print_entry(struct strbuf *out, const struct heap_entry *entry, size_t rate_bytes)
 {
-	int64_t values[HEAP_VALUES];
+	double samples[HEAP_VALUES];
 
-	whole_values(entry, values);
-	print_counts(out, values);
+	unscale(entry->values, rate_bytes, samples);
+	print_counts(out, samples);
 	stack_text_addresses(out, entry->pcs, entry->pc_count);
 	stack_text_comments(out, entry->pcs, entry->pc_count);
 	strbuf_puts(out, "\n");
 }
 
+static void sum_samples(const struct heap_snapshot *snapshot, double totals[HEAP_VALUES])
+{
+	double samples[HEAP_VALUES];
+
+	for (size_t i = 0; i < snapshot->entry_count; i++) {
+		unscale(snapshot->entries[i].values, snapshot->rate_bytes, samples);
+		for (int k = 0; k < HEAP_VALUES; k++)
+			totals[k] += samples[k];
+	}
+}
+
 void heap_print(const struct heap_snapshot *snapshot, struct strbuf *out)
 {
 	const struct heap_entry **sorted;
-	int64_t totals[HEAP_VALUES];
+	double totals[HEAP_VALUES] = {0};
 	size_t count = 0;
 
 	probe_observe_begin();
-	for (int i = 0; i < HEAP_VALUES; i++)
-		totals[i] = whole(heap_snapshot_total(snapshot, (enum heap_value)i));
+	sum_samples(snapshot, totals);
 	strbuf_puts(out, "heap profile: ");
 	print_counts(out, totals);
 	/* Go writes twice the rate here; readers halve it. */
@@ -157,7 +188,7 @@ void heap_print(const struct heap_snapshot *snapshot, struct strbuf *out)
 	if (count > 0)
 		qsort(sorted, count, sizeof(*sorted), by_inuse_then_alloc);
 	for (size_t i = 0; i < count; i++)
-		print_entry(out, sorted[i]);
+		print_entry(out, sorted[i], snapshot->rate_bytes);
 	free(sorted);
 	probe_observe_end();
 }

@@ -36,7 +36,7 @@ struct sample {
 
 static struct {
 	/*
-	 * Guards all below but the filter, the ring and the rate. Held for a few instructions,
+	 * Guards all below but the filter, the ring and the rate. Held for a few instructions (for a copy of the entries by heap_snapshot()),
 	 * never while allocating.
 	 */
 	pthread_mutex_t lock;
@@ -55,7 +55,8 @@ static struct {
 	 */
 	atomic_uint_least16_t *filter;
 	struct probe_ring *ring;
-	atomic_size_t rate_bytes; /* 0: stopped */
+	atomic_size_t rate_bytes;      /* 0: stopped */
+	atomic_size_t last_rate_bytes; /* what the samples were taken at */
 	bool hooked;
 } books = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -184,8 +185,12 @@ static __attribute__((noinline)) void on_new(const void *block, size_t size_byte
 	if (until_sample_bytes > 0)
 		return;
 	rate_bytes = atomic_load_explicit(&books.rate_bytes, memory_order_relaxed);
-	if (rate_bytes == 0 || !block)
+	if (!block)
 		return;
+	if (rate_bytes == 0) {
+		drawn_rate_bytes = 0; /* what is counted while it is off must not count later */
+		return;
+	}
 	if (drawn_rate_bytes != rate_bytes) { /* no distance was drawn at this rate yet */
 		drawn_rate_bytes = rate_bytes;
 		until_sample_bytes = next_distance_bytes(rate_bytes) - (int64_t)size_bytes;
@@ -288,6 +293,8 @@ static int open_books(void)
 	return probe_ring_create(RING_SLOTS, on_stack, NULL, &books.ring);
 }
 
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER; /* one start at a time */
+
 int heap_sampler_start(size_t rate_bytes)
 {
 	int err;
@@ -297,8 +304,10 @@ int heap_sampler_start(size_t rate_bytes)
 	if (rate_bytes < HEAP_RATE_MIN_BYTES)
 		return -EINVAL;
 	probe_observe_begin();
+	pthread_mutex_lock(&start_lock);
 	err = open_books();
 	if (!err) {
+		atomic_store(&books.last_rate_bytes, rate_bytes);
 		atomic_store(&books.rate_bytes, rate_bytes);
 		if (!books.hooked)
 			books.hooked = MallocHook_AddNewHook(on_new) &&
@@ -306,6 +315,7 @@ int heap_sampler_start(size_t rate_bytes)
 		if (!books.hooked)
 			err = -EBUSY;
 	}
+	pthread_mutex_unlock(&start_lock);
 	probe_observe_end();
 	return err;
 }
@@ -330,7 +340,7 @@ struct heap_snapshot *heap_snapshot(void)
 	probe_ring_flush(books.ring);
 	snapshot = xmalloc(sizeof(*snapshot) + HEAP_STACKS_MAX * sizeof(snapshot->entries[0]));
 	snapshot->time_ns = clock_realtime_ns();
-	snapshot->rate_bytes = atomic_load(&books.rate_bytes);
+	snapshot->rate_bytes = atomic_load(&books.last_rate_bytes);
 	pthread_mutex_lock(&books.lock);
 	snapshot->lost_count = books.lost_count;
 	snapshot->entry_count = books.entry_count;

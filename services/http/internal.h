@@ -2,9 +2,8 @@
  * internal: what the files of this folder share, and the one place that includes h2o.h.
  *
  * Who may touch what: a field of struct http_loop belongs to the loop's thread. A field of struct
- * the thread whose turn it is (the loop's until http_submit(), then the worker's until it replies),
- * but for those marked otherwise.
- *                     http_job belongs to
+ * http_job belongs to the thread whose turn it is (the loop's until http_submit(), then the
+ * worker's until it replies), but for those marked otherwise.
  */
 #ifndef SICKBAY_HTTP_INTERNAL_H
 #define SICKBAY_HTTP_INTERNAL_H

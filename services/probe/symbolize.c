@@ -31,6 +31,7 @@ static size_t module_count;
 static struct hash_index symbol_index;
 static const struct probe_symbol *symbols[PROBE_SYMBOL_CACHE_MAX];
 static size_t symbol_count, refused_count;
+static size_t guest_count; /* places of the cache that probe_symbolize_guest() has taken */
 
 static bool string_equal(const void *context, size_t entry, const void *key)
 {
@@ -214,7 +215,7 @@ static const struct probe_symbol *no_room(void)
  * A symbol belongs to its address and to the module it was found in: where another library lies
  * there now, the old symbol is simply not found.
  */
-static const struct probe_symbol *symbolize_locked(uintptr_t pc)
+static const struct probe_symbol *symbolize_locked(uintptr_t pc, bool guest)
 {
 	Dwfl_Module *module = modules_find(pc);
 	struct symbol_key key = {.pc = pc, .module = module ? describe(module) : NULL};
@@ -224,8 +225,10 @@ static const struct probe_symbol *symbolize_locked(uintptr_t pc)
 
 	if (entry != HASH_INDEX_NONE)
 		return symbols[entry];
-	if (symbol_count == PROBE_SYMBOL_CACHE_MAX)
+	if (symbol_count == PROBE_SYMBOL_CACHE_MAX ||
+		(guest && guest_count == PROBE_SYMBOL_GUEST_MAX))
 		return no_room();
+	guest_count += guest;
 	if (module)
 		draft_from_module(module, pc, key.module, &draft);
 	else
@@ -235,16 +238,26 @@ static const struct probe_symbol *symbolize_locked(uintptr_t pc)
 	return symbols[symbol_count++];
 }
 
-const struct probe_symbol *probe_symbolize(uintptr_t pc)
+static const struct probe_symbol *symbolize(uintptr_t pc, bool guest)
 {
 	const struct probe_symbol *symbol;
 
 	probe_observe_begin();
 	modules_lock();
-	symbol = symbolize_locked(pc);
+	symbol = symbolize_locked(pc, guest);
 	modules_unlock();
 	probe_observe_end();
 	return symbol;
+}
+
+const struct probe_symbol *probe_symbolize(uintptr_t pc)
+{
+	return symbolize(pc, false);
+}
+
+const struct probe_symbol *probe_symbolize_guest(uintptr_t pc)
+{
+	return symbolize(pc, true);
 }
 
 const struct probe_module *probe_main_module(void)

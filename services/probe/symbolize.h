@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #define PROBE_SYMBOL_CACHE_MAX 65536
+#define PROBE_SYMBOL_GUEST_MAX 8192
 
 struct probe_frame {
 	const char *function;
@@ -49,6 +50,11 @@ struct probe_symbol {
 };
 
 const struct probe_symbol *probe_symbolize(uintptr_t pc) __attribute__((returns_nonnull));
+/*
+ * The same for an address that somebody outside chose: all such addresses together get no more than
+ * PROBE_SYMBOL_GUEST_MAX places of the cache, so that no request can fill it.
+ */
+const struct probe_symbol *probe_symbolize_guest(uintptr_t pc) __attribute__((returns_nonnull));
 /* The module of the program itself: mapping 1 of every profile. NULL if nothing could be read. */
 const struct probe_module *probe_main_module(void);
 /* How many answers were refused because the cache was full. */

@@ -101,7 +101,10 @@ static void thread_begin(uintptr_t created_by_pc, bool observer)
 		if (listeners[i]->on_start)
 			listeners[i]->on_start(thread);
 	pthread_mutex_unlock(&list_lock);
-	pthread_setspecific(end_key, thread);
+	if (pthread_setspecific(end_key, thread) != 0) {
+		fputs("probe: no memory to notice the end of a thread\n", stderr);
+		abort();
+	}
 	probe_observe_end();
 }
 
@@ -195,9 +198,12 @@ void probe_thread_subscribe(const struct probe_thread_listener *listener)
 
 void probe_thread_observe(void)
 {
-	if (self)
-		self->observer = true;
 	observe_depth++;
+	if (!self)
+		return;
+	pthread_mutex_lock(&list_lock);
+	self->observer = true;
+	pthread_mutex_unlock(&list_lock);
 }
 
 void probe_observe_begin(void)

@@ -37,7 +37,7 @@ static int grow_buffer(size_t wanted_bytes)
 
 static int leak_memory(struct fault_call *call)
 {
-	size_t left_bytes = REQUEST_BYTES;
+	size_t left_bytes = REQUEST_BYTES, cap_bytes;
 	int err = 0;
 
 	pthread_mutex_lock(&buffer_lock);
@@ -54,8 +54,9 @@ static int leak_memory(struct fault_call *call)
 	/* FAULT: only the fixed variant clears what it has used */
 	if (fault_is_fixed(call))
 		buffer.len_bytes = 0;
+	cap_bytes = buffer.cap_bytes;
 	pthread_mutex_unlock(&buffer_lock);
-	return err ? fault_fail(call, err, "append to a buffer of %zu bytes", buffer.cap_bytes) : 0;
+	return err ? fault_fail(call, err, "append to a buffer of %zu bytes", cap_bytes) : 0;
 }
 
 static void undo(void)

@@ -133,10 +133,10 @@ static void assert_back(const char *name, const struct usage *before)
 static void test_descriptors_are_complete(void **state)
 {
 	(void)state;
-	assert_true(step_count() >= 7);
+	assert_true(STEP_COUNT >= 7);
 	assert_null(step_fault(-1));
-	assert_null(step_fault(step_count()));
-	for (int step = 0; step < step_count(); step++) {
+	assert_null(step_fault(STEP_COUNT));
+	for (int step = 0; step < STEP_COUNT; step++) {
 		const struct fault *fault = step_fault(step);
 
 		assert_true(fault->name && *fault->name);
@@ -161,7 +161,7 @@ static void leave_and_time(int step)
 static void test_every_fault_gives_back_what_it_took(void **state)
 {
 	(void)state;
-	for (int step = 0; step < step_count(); step++) {
+	for (int step = 0; step < STEP_COUNT; step++) {
 		struct request requests[SERVES];
 		struct usage before = measure_idle();
 
@@ -176,7 +176,7 @@ static void test_every_fault_gives_back_what_it_took(void **state)
 static void test_every_fixed_variant_leaves_no_trace_of_a_request(void **state)
 {
 	(void)state;
-	for (int step = 0; step < step_count(); step++) {
+	for (int step = 0; step < STEP_COUNT; step++) {
 		struct usage before;
 		char name[64];
 
@@ -195,7 +195,7 @@ static void test_every_fixed_variant_leaves_no_trace_of_a_request(void **state)
 
 static int step_of(const char *name)
 {
-	for (int step = 0; step < step_count(); step++)
+	for (int step = 0; step < STEP_COUNT; step++)
 		if (strcmp(step_fault(step)->name, name) == 0)
 			return step;
 	fail_msg("no fault is named %s", name);

@@ -182,6 +182,47 @@ static void test_the_sampler_can_be_switched(void **state)
 	assert_about(mib_of(HEAP_ALLOC_BYTES, "grow_buffer") - before, 128, 2);
 }
 
+static void *allocate_while_off_and_on(void *arg)
+{
+	pthread_barrier_t *barrier = arg;
+	void *small;
+
+	free(grow_buffer(4 << 20));
+	pthread_barrier_wait(barrier); /* the sampler is off */
+	pthread_barrier_wait(barrier); /* and on again */
+	small = malloc(16);
+	pthread_barrier_wait(barrier);
+	free(small);
+	return NULL;
+}
+
+/* What a thread allocated while it was off must not make its next allocation a sample. */
+static void test_switching_on_invents_nothing(void **state)
+{
+	struct heap_snapshot *before, *after;
+	pthread_barrier_t barrier;
+	pthread_t threads[32];
+
+	(void)state;
+	pthread_barrier_init(&barrier, NULL, 33);
+	before = heap_snapshot();
+	heap_sampler_stop();
+	for (int i = 0; i < 32; i++)
+		pthread_create(&threads[i], NULL, allocate_while_off_and_on, &barrier);
+	pthread_barrier_wait(&barrier);
+	assert_int_equal(heap_sampler_start(HEAP_RATE_DEFAULT_BYTES), 0);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	after = heap_snapshot();
+	heap_snapshot_subtract(after, before);
+	assert_true(heap_snapshot_total(after, HEAP_INUSE_BYTES) < 4 * MIB);
+	for (int i = 0; i < 32; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&barrier);
+	free(before);
+	free(after);
+}
+
 static void test_a_difference_holds_what_came_in_between(void **state)
 {
 	struct heap_snapshot *before = heap_snapshot(), *after;
@@ -317,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_the_leaf_is_who_called_malloc),
 		cmocka_unit_test(test_observers_are_left_out),
 		cmocka_unit_test(test_the_sampler_can_be_switched),
+		cmocka_unit_test(test_switching_on_invents_nothing),
 		cmocka_unit_test(test_a_difference_holds_what_came_in_between),
 		cmocka_unit_test(test_a_burst_that_outruns_the_unwinder_still_counts),
 		cmocka_unit_test(test_threads_that_hammer_leave_nothing_in_use),
