@@ -26,7 +26,7 @@ static int enter(bool fixed)
 {
 	const char *tmp = getenv("TMPDIR");
 	int len_bytes = snprintf(
-		directory, sizeof(directory), "%s/sickbay-XXXXXX", tmp ? tmp : "/tmp");
+		directory, sizeof(directory), "%s/sickbay-XXXXXX", tmp && *tmp ? tmp : "/tmp");
 
 	(void)fixed;
 	/* Room for the files' own names must be left. */

@@ -43,18 +43,19 @@ static int start_thread(pthread_t *thread, bool *fixed)
 	return -err;
 }
 
-static int remember(pthread_t thread)
+/* Room comes before the thread: undo() must be able to join whatever was started. */
+static int make_room(void)
 {
-	if (thread_count == thread_cap) {
-		size_t cap = thread_cap ? 2 * thread_cap : 64;
-		pthread_t *grown = reallocarray(threads, cap, sizeof(*threads));
+	size_t cap = thread_cap ? 2 * thread_cap : 64;
+	pthread_t *grown;
 
-		if (!grown)
-			return -ENOMEM;
-		threads = grown;
-		thread_cap = cap;
-	}
-	threads[thread_count++] = thread;
+	if (thread_count < thread_cap)
+		return 0;
+	grown = reallocarray(threads, cap, sizeof(*threads));
+	if (!grown)
+		return -ENOMEM;
+	threads = grown;
+	thread_cap = cap;
 	return 0;
 }
 
@@ -64,20 +65,20 @@ static int start_threads(struct fault_call *call)
 	int err = 0;
 
 	for (int i = 0; i < THREADS_PER_REQUEST && !err; i++) {
-		pthread_t thread;
-
 		if (fault_is_fixed(call)) {
+			pthread_t thread;
+
 			err = start_thread(&thread, &fixed);
 			if (!err)
 				pthread_join(thread, NULL);
 			continue;
 		}
 		pthread_mutex_lock(&lock);
-		err = start_thread(&thread, NULL);
-		if (!err && remember(thread) != 0) {
-			pthread_detach(thread); /* it ends with the others */
-			err = -ENOMEM;
-		}
+		err = make_room();
+		if (!err)
+			err = start_thread(&threads[thread_count], NULL);
+		if (!err)
+			thread_count++;
 		pthread_mutex_unlock(&lock);
 	}
 	return err ? fault_fail(call, err, "start a thread") : 0;

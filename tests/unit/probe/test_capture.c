@@ -1,6 +1,6 @@
+#include "../support/dlopen_storm.h"
 #include "../support/test.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -154,45 +154,23 @@ static void test_a_full_ring_drops_and_counts(void **state)
 
 /* ---- dlopen beside it: where unwinding in the handler deadlocks ---- */
 
-static atomic_bool stop_threads;
-
-static void *dlopen_main(void *arg)
-{
-	size_t *count = arg;
-
-	while (!atomic_load(&stop_threads)) {
-		void *handle = dlopen("libBrokenLocale.so.1", RTLD_NOW);
-
-		assert_non_null(handle);
-		dlclose(handle);
-		(*count)++;
-	}
-	return NULL;
-}
-
 static void test_captures_beside_dlopen_neither_hang_nor_lose_frames(void **state)
 {
 	int64_t end_ns = clock_monotonic_ns() + (test_is_stress() ? 30 : 2) * CLOCK_NS_PER_SEC;
-	size_t dlopen_count[2] = {0};
-	pthread_t threads[2];
+	size_t dlopen_count;
 
 	(void)state;
 	open_ring(64);
-	atomic_store(&stop_threads, false);
-	for (int i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, dlopen_main, &dlopen_count[i]);
+	dlopen_storm_start();
 	while (clock_monotonic_ns() < end_ns) {
 		raise_here();
-		pthread_kill(threads[0], SIGUSR1);
-		pthread_kill(threads[1], SIGUSR1);
+		for (int i = 0; i < DLOPEN_STORM_THREADS; i++)
+			pthread_kill(dlopen_storm_thread(i), SIGUSR1);
 		probe_ring_flush(ring);
 	}
-	atomic_store(&stop_threads, true);
-	for (int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
+	dlopen_count = dlopen_storm_stop();
 	probe_ring_flush(ring);
-	print_message("%zu stacks beside %zu dlopens\n", atomic_load(&seen_count),
-		dlopen_count[0] + dlopen_count[1]);
+	print_message("%zu stacks beside %zu dlopens\n", atomic_load(&seen_count), dlopen_count);
 	assert_true(atomic_load(&named_count) > 50);
 	assert_true(atomic_load(&seen_count) <= 3 * atomic_load(&named_count));
 	probe_ring_destroy(ring);
