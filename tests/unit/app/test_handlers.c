@@ -1,0 +1,329 @@
+/* The patient's two pages over real sockets: what they answer, and what the log says of it. */
+#include "../http/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/handlers.h"
+#include "app/step.h"
+#include "common/clock.h"
+#include "common/strbuf.h"
+#include "debug/debug.h"
+
+#define WORKERS 2
+#define QUEUE_MAX 1
+#define STAMP "[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} "
+#define STARTING STAMP "Starting processing request\\.\\.\\.\n"
+#define PROCESSED STAMP "Request processed in [0-9.]+(µs|ms|s)\n"
+
+static struct http_server *server;
+static struct http_pool *business, *control;
+static int log_fd, stderr_fd;
+
+/* ---- the log: stderr goes into a file in memory while a test runs ---- */
+
+static struct strbuf read_log(void)
+{
+	struct strbuf log = STRBUF_INIT;
+	int fd = dup(log_fd);
+
+	assert_true(fd >= 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(strbuf_read_fd(&log, fd, 1 << 20), 0);
+	close(fd);
+	strbuf_puts(&log, "");
+	return log;
+}
+
+static int count_in_log(const char *text)
+{
+	struct strbuf log = read_log();
+	int count = 0;
+
+	for (const char *at = log.data; (at = strstr(at, text)); at++)
+		count++;
+	strbuf_free(&log);
+	return count;
+}
+
+static void assert_log_matches(const char *pattern)
+{
+	struct strbuf log = read_log();
+	regex_t regex;
+
+	assert_int_equal(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	if (regexec(&regex, log.data, 0, NULL, 0) != 0)
+		fail_msg("the log is\n%swhich does not match\n%s", log.data, pattern);
+	regfree(&regex);
+	strbuf_free(&log);
+}
+
+static int start_count(void)
+{
+	return count_in_log("Starting processing request...\n");
+}
+
+static int queued_count(void)
+{
+	return (int)http_pool_queued_count(business);
+}
+
+static void await(int (*count)(void), int wanted)
+{
+	int64_t end_ns = clock_monotonic_ns() + CLIENT_WAIT_MS * CLOCK_NS_PER_MS;
+
+	while (count() != wanted) {
+		assert_true(clock_monotonic_ns() < end_ns);
+		poll(NULL, 0, 5);
+	}
+}
+
+/* ---- the patient, small enough to be full soon ---- */
+
+static int start(void **state)
+{
+	const struct http_server_config config = {"127.0.0.1:0", 2, "test"};
+	const struct http_pool_config workers = {"worker", WORKERS, QUEUE_MAX, NULL};
+	const struct http_pool_config switches = {"control", 1, 8, NULL};
+
+	(void)state;
+	stderr_fd = dup(STDERR_FILENO);
+	/* O_APPEND: reading moves the offset that writing would use. */
+	log_fd = memfd_create("log", MFD_CLOEXEC);
+	fcntl(log_fd, F_SETFL, O_APPEND);
+	dup2(log_fd, STDERR_FILENO);
+	assert_int_equal(http_server_create(&config, &server), 0);
+	assert_int_equal(http_pool_create(&workers, &business), 0);
+	assert_int_equal(http_pool_create(&switches, &control), 0);
+	handlers_mount(server, business, control);
+	assert_int_equal(http_server_start(server), 0);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	int err = step_switch(0, false);
+
+	(void)state;
+	http_server_stop(server, 1000);
+	http_pool_stop(business, 1000);
+	http_pool_stop(control, 1000);
+	dup2(stderr_fd, STDERR_FILENO);
+	close(stderr_fd);
+	close(log_fd);
+	return err;
+}
+
+static void expect(const char *target, int status, const char *body)
+{
+	struct client_response response;
+
+	client_get(server, target, &response);
+	assert_int_equal(response.status, status);
+	assert_string_equal(response.body, body);
+	assert_non_null(strstr(response.head, "\r\nContent-Type: text/plain; charset=utf-8\r\n"));
+}
+
+static void expect_later(int fd)
+{
+	struct client_response response;
+
+	client_receive(fd, false, &response);
+	assert_int_equal(response.status, 200);
+	assert_string_equal(response.body, "hello world\n");
+	close(fd);
+}
+
+/* One by one: two at once might meet a full queue before a worker takes the first. */
+static void hang_every_worker(int *hung)
+{
+	for (int i = 0; i < WORKERS; i++) {
+		hung[i] = client_ask(server, "/");
+		await(start_count, i + 1);
+	}
+}
+
+/* ---- tests ---- */
+
+static void says_hello_and_logs_two_lines(void **state)
+{
+	(void)state;
+	expect("/", 200, "hello world\n");
+	assert_log_matches("^" STARTING PROCESSED "$");
+}
+
+static void logs_the_same_when_a_worker_serves(void **state)
+{
+	(void)state;
+	assert_int_equal(step_switch(STEP_OF_fault_mutex, true), 0);
+	expect("/", 200, "hello world\n");
+	assert_log_matches("^" STARTING PROCESSED "$");
+}
+
+static void goto_switches(void **state)
+{
+	struct client_response response;
+	int fd = client_connect(server);
+	bool fixed;
+
+	(void)state;
+	expect("/goto?step=6", 200, "switched to step 6\n");
+	assert_int_equal(step_current(&fixed), 6);
+	assert_false(fixed);
+	expect("/goto?step=3&variant=fixed", 200, "switched to step 3 (fixed)\n");
+	assert_int_equal(step_current(&fixed), 3);
+	assert_true(fixed);
+	expect("/goto?variant=leaky&step=2", 200, "switched to step 2\n");
+	client_send(fd, "POST /goto?step=0 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
+	client_receive(fd, false, &response);
+	assert_string_equal(response.body, "switched to step 0\n");
+	close(fd);
+}
+
+static void goto_refuses_nonsense_and_stays(void **state)
+{
+	static const char *const steps[] = {"step=abc", "step=-1", "step=7", "step=99",
+		"step=", "step=1e1", "step=%", "step=4294967298", "variant=fixed"};
+	static const char *const variants[] = {"fix", "", "FIXED", "leaky%00", "leaky-and-more"};
+	char target[64];
+	bool fixed;
+
+	(void)state;
+	assert_int_equal(STEP_COUNT, 7); /* or correct the sentence below */
+	expect("/goto?step=3", 200, "switched to step 3\n");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		snprintf(target, sizeof(target), "/goto?%s", steps[i]);
+		expect(target, 400, "step must be 0 to 6, for example /goto?step=2\n");
+	}
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+		snprintf(target, sizeof(target), "/goto?step=2&variant=%s", variants[i]);
+		expect(target, 400,
+			"variant must be leaky or fixed, for example "
+			"/goto?step=2&variant=fixed\n");
+	}
+	assert_int_equal(step_current(&fixed), 3);
+	assert_false(fixed);
+}
+
+static void goto_alone_tells_the_step(void **state)
+{
+	struct client_response response;
+
+	(void)state;
+	assert_int_equal(step_switch(STEP_OF_fault_cpu, true), 0);
+	client_get(server, "/goto", &response);
+	assert_int_equal(response.status, 200);
+	assert_int_equal(strncmp(response.body, "step 2 (fixed)\n", 15), 0);
+	for (int step = 0; step < STEP_COUNT; step++)
+		assert_non_null(strstr(response.body, step_fault(step)->name));
+}
+
+static void leaving_answers_what_hangs_with_every_worker_stuck(void **state)
+{
+	struct client_response response;
+	int hung[WORKERS + QUEUE_MAX];
+
+	(void)state;
+	expect("/goto?step=1", 200, "switched to step 1\n");
+	hang_every_worker(hung);
+	hung[WORKERS] = client_ask(server, "/");
+	await(queued_count, 1);
+	client_get(server, "/", &response);
+	assert_int_equal(response.status, 503);
+	assert_non_null(strstr(response.body, "/goto?step=0"));
+	expect("/goto?step=0", 200, "switched to step 0\n");
+	for (int i = 0; i < WORKERS + QUEUE_MAX; i++)
+		expect_later(hung[i]);
+	assert_int_equal(count_in_log("Request processed in "), WORKERS + QUEUE_MAX);
+}
+
+static void does_not_serve_a_client_that_left_the_queue(void **state)
+{
+	int hung[WORKERS], gone;
+
+	(void)state;
+	expect("/goto?step=1", 200, "switched to step 1\n");
+	hang_every_worker(hung);
+	gone = client_ask(server, "/");
+	await(queued_count, 1);
+	close(gone);
+	await(queued_count, 0);
+	expect("/goto?step=0", 200, "switched to step 0\n");
+	for (int i = 0; i < WORKERS; i++)
+		expect_later(hung[i]);
+	assert_int_equal(start_count(), WORKERS);
+}
+
+/* From the first free descriptor on, none can be opened. */
+static struct rlimit forbid_open(void)
+{
+	struct rlimit limit, low;
+	int first_free = dup(STDOUT_FILENO);
+
+	assert_true(first_free > 0);
+	close(first_free);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = (rlim_t)first_free;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	return limit;
+}
+
+static void fails_as_a_go_server_panics(void **state)
+{
+	struct client_response response;
+	struct rlimit limit;
+	int fd = client_connect(server);
+
+	(void)state;
+	unsetenv("TMPDIR");
+	/* So that the connection is accepted before descriptors run out. */
+	client_send(fd, "GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+	client_receive(fd, false, &response);
+	assert_int_equal(response.status, 200);
+	assert_int_equal(step_switch(STEP_OF_fault_fd_leak, false), 0);
+	limit = forbid_open();
+	client_send(fd, "GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+	client_receive(fd, false, &response);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(response.status, 0);
+	close(fd);
+	assert_log_matches("^" STARTING PROCESSED STARTING STAMP
+			   "http: panic serving 127\\.0\\.0\\.1:[0-9]+: open "
+			   "/tmp/sickbay-[[:alnum:]]{6}/sickbay-file-[[:alnum:]]{6}: "
+			   "too many open files\n"
+			   "thread [0-9]+ \"worker-[01]\" \\[running\\]:\n"
+			   "create_files\n\t[^\n]*/faults/fd_leak\\.c:[0-9]+ \\+0x[0-9a-f]+\n"
+			   "do_some_business_logic\n\t[^\n]*hello\\.c:[0-9]+ \\+0x[0-9a-f]+\n"
+			   "hello_world_handler\n");
+	/* And all is well again, with what it took given back. */
+	expect("/goto?step=6", 200, "switched to step 6\n");
+	expect("/", 200, "hello world\n");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(says_hello_and_logs_two_lines),
+		TEST(logs_the_same_when_a_worker_serves),
+		TEST(goto_switches),
+		TEST(goto_refuses_nonsense_and_stays),
+		TEST(goto_alone_tells_the_step),
+		TEST(leaving_answers_what_hangs_with_every_worker_stuck),
+		TEST(does_not_serve_a_client_that_left_the_queue),
+		TEST(fails_as_a_go_server_panics),
+	};
+
+	if (debug_init() != 0)
+		return EXIT_FAILURE;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
