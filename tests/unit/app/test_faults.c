@@ -177,7 +177,8 @@ static void test_every_fixed_variant_leaves_no_trace_of_a_request(void **state)
 {
 	(void)state;
 	for (int step = 0; step < STEP_COUNT; step++) {
-		struct usage before;
+		struct usage before, outside = measure_idle();
+		int64_t begin_ns = clock_monotonic_ns();
 		char name[64];
 
 		assert_int_equal(step_switch(step, true), 0);
@@ -188,6 +189,9 @@ static void test_every_fixed_variant_leaves_no_trace_of_a_request(void **state)
 		snprintf(name, sizeof(name), "%s (fixed)", step_fault(step)->name);
 		assert_back(name, &before);
 		assert_int_equal(step_switch(0, false), 0);
+		assert_back(name, &outside);
+		/* Nor does it hang or burn. */
+		assert_true(clock_monotonic_ns() - begin_ns < 4 * CLOCK_NS_PER_SEC);
 	}
 }
 
