@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016 # what stands in single quotes is expanded in the toolbox
+# shellcheck disable=SC2317 # functions are called by their names
 # The containers: who may do what, who is seen from where, and who survives whom.
 
 state_of() { docker inspect --format "$2" "$(container "$1")"; } # SERVICE FORMAT
