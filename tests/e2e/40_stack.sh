@@ -1,6 +1,5 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016 # what stands in single quotes is expanded in the toolbox
-# shellcheck disable=SC2317 # functions are called by their names
 # The containers: who may do what, who is seen from where, and who survives whom.
 
 state_of() { docker inspect --format "$2" "$(container "$1")"; } # SERVICE FORMAT
@@ -86,51 +85,6 @@ test_stack_patient_killed_for_memory_comes_back() {
 	within 10 healthy || fail 'the patient is not back after 10 s'
 	expect_match "$(get /goto)" '^step 0$' 'the step afterwards'
 	within 5 died_with 137 "$begun" || fail "the engine saw no end with status 137: $(app_events "$begun")"
-	toolbox 'pgrep -f "^survivor 120" >/dev/null' || fail "a process of the toolbox died with the patient"
-	expect_equal "$(state_of toolbox '{{.Id}} {{.State.StartedAt}}')" "$before" 'the toolbox'
-	toolbox 'pkill -f "^survivor 120"'
-	hello 1
-	expect_match "$(toolbox 'gdb -p $APP_PID -batch -ex bt 2>&1')" ' main \(.*at services/app/main\.c:[0-9]+' 'gdb on the new one'
-}
-
-is_back_and_not() { healthy && [ "$(toolbox 'echo $APP_PID')" != "$1" ]; }
-
-test_stack_sigterm_drains_and_exits_0() {
-	local begun
-	goto_step 2
-	toolbox_background 'curl -s --max-time 20 localhost:6060/ >/tmp/drained 2>&1'
-	within 3 spins || fail 'no request burns CPU'
-	begun=$(now_ms)
-	docker stop "$(container app)" >/dev/null
-	expect_between "$(($(now_ms) - begun))" 0 3500 'ms to stop'
-	expect_equal "$(state_of app '{{.State.ExitCode}}')" 0 'exit code'
-	expect_equal "$(toolbox 'cat /tmp/drained')" 'hello world' 'the request under way got'
-	expect_match "$(app_log)" '^[0-9/]{10} [0-9:]{8} Application stopped$' 'the log'
-	docker start "$(container app)" >/dev/null
-	within 10 healthy || fail 'it did not start again'
-}
-
-# app_events SINCE: what the engine saw of the patient until now.
-app_events() {
-	docker events --since "$1" --until "$(date +%s.%N)" --filter "container=$(container app)" \
-		--format '{{.Action}} {{.Actor.Attributes.exitCode}}'
-}
-died_with() { matches "$(app_events "$2")" "^die $1\$"; } # STATUS SINCE
-
-test_stack_patient_killed_for_memory_comes_back() {
-	local begun
-	stack_up oom
-	begun=$(date +%s)
-	docker update --memory 160m --memory-swap 160m "$(container app)" >/dev/null
-	toolbox_background 'exec -a survivor sleep 120'
-	goto_step 3
-	toolbox 'for i in $(seq 40); do curl -sf --max-time 20 localhost:6060/ >/dev/null || exit 0; done; exit 1' ||
-		fail '40 requests of 10 MB fitted into 160 MB'
-	within 10 healthy || fail 'the patient is not back after 10 s'
-	expect_match "$(get /goto)" '^step 0$' 'the step afterwards'
-	events=$(docker events --since "$begun" --until "$(date +%s)" --filter "container=$(container app)" \
-		--format '{{.Action}} {{.Actor.Attributes.exitCode}}')
-	expect_match "$events" '^die 137$' 'what the engine saw'
 	toolbox 'pgrep -f "^survivor 120" >/dev/null' || fail "a process of the toolbox died with the patient"
 	stack_down
 }
