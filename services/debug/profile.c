@@ -11,16 +11,23 @@ struct capture {
 	bool running;
 };
 
+static void drop(void *unused)
+{
+	(void)unused;
+	cpu_profile_drop();
+}
+
 /*
- * A job that ends while its profile runs has lost its client: the profile ends with it. Seldom, and
- * a matter of milliseconds, wherever it happens.
+ * A job that ends while its profile runs has lost its client: the profile ends with it. On the pool
+ * if it can: the job mostly ends on its event loop, which must not wait for the profiler's locks
+ * and the unwinder. Until it is dropped it is the one profile that runs: no other can be meant.
  */
 static void free_capture(void *data)
 {
 	struct capture *capture = data;
 
-	if (capture->running)
-		cpu_profile_drop();
+	if (capture->running && http_pool_call(debug_pool, drop, NULL) != 0)
+		drop(NULL);
 	free(capture);
 }
 

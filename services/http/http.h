@@ -87,16 +87,22 @@ void http_server_stop(struct http_server *server, unsigned drain_ms);
 struct http_pool_config {
 	const char *name; /* thread names: NAME-0, NAME-1 ... (at most 11 characters) */
 	unsigned thread_count;
-	unsigned queue_max;            /* jobs that may wait; more are refused */
+	unsigned queue_max;            /* jobs and calls that may wait; more are refused */
 	void (*on_thread_start)(void); /* or NULL; in each worker thread, before its first job */
 };
 
 int http_pool_create(const struct http_pool_config *config, struct http_pool **pool)
 	__attribute__((warn_unused_result));
-unsigned http_pool_queued_count(struct http_pool *pool); /* MT-Safe */
+unsigned http_pool_queued_count(struct http_pool *pool); /* jobs and calls; MT-Safe */
 /*
- * Drops what is queued and joins the threads that end within WAIT_MS; a blocked thread (a deadlock)
- * is left behind.
+ * Runs CALL(DATA) in a worker thread, for what blocks and has no job (any more). Returns 0, or
+ * -EAGAIN if the queue is full or the pool stops: the caller then makes the call itself. MT-Safe.
+ */
+int http_pool_call(struct http_pool *pool, void (*call)(void *data), void *data)
+	__attribute__((warn_unused_result));
+/*
+ * Drops the jobs that are queued, makes the plain calls that are, and joins the threads that end
+ * within WAIT_MS; a blocked thread (a deadlock) is left behind.
  */
 void http_pool_stop(struct http_pool *pool, unsigned wait_ms);
 

@@ -115,12 +115,26 @@ int64_t http_sweep_next_ns(const struct http_loop *loop);
 /* At the end of a drain: every client of a pending job is treated as one that left. */
 void http_sweep_leave_all(struct http_loop *loop);
 
+/* ---- pool.c: what its threads take turns at ---- */
+
+struct http_task {
+	h2o_linklist_t queued; /* guarded by the pool's lock */
+	/* Ends the task, in a worker thread or, DROPPED, in the one that stops the pool. */
+	void (*run)(struct http_task *task, bool dropped);
+};
+
+/* Returns 0 or -EAGAIN. */
+int http_pool_push(struct http_pool *pool, struct http_task *task)
+	__attribute__((warn_unused_result));
+/* Takes a task out of the queue if it is still there. Returns whether it was. */
+bool http_pool_drop(struct http_pool *pool, struct http_task *task);
+
 /* ---- job ---- */
 
 struct http_job {
 	h2o_multithread_message_t message; /* the mailbox's while posted */
 	h2o_linklist_t pending;            /* loop thread only */
-	h2o_linklist_t queued;             /* guarded by the pool's lock */
+	struct http_task task;             /* the pool's, from http_submit() on */
 	atomic_uint refs;                  /* one each: the request, the pool, a posted message */
 	atomic_bool left;
 
@@ -186,7 +200,7 @@ void http_response_deliver(struct http_job *job);
 /* Ends the request and its connection without an answer. */
 void http_response_cut(struct http_job *job);
 
-/* ---- router.c, pool.c ---- */
+/* ---- router.c ---- */
 
 int http_router_on_request(h2o_handler_t *self, h2o_req_t *req);
 
@@ -194,14 +208,5 @@ struct http_router {
 	h2o_handler_t super;
 	struct http_server *server;
 };
-
-/* Takes a reference. Returns 0 or -EAGAIN. */
-int http_pool_push(struct http_pool *pool, struct http_job *job)
-	__attribute__((warn_unused_result));
-/*
- * Takes a job out of the queue if it is still there. Returns whether it was; its reference is then
- * the caller's.
- */
-bool http_pool_drop(struct http_pool *pool, struct http_job *job);
 
 #endif

@@ -120,7 +120,7 @@ void http_job_leave(struct http_job *job)
 	job->on_leave = NULL;
 	if (on_leave)
 		on_leave(job);
-	if (job->pool && http_pool_drop(job->pool, job))
+	if (job->pool && http_pool_drop(job->pool, &job->task))
 		http_job_unref(job);
 }
 
@@ -153,6 +153,18 @@ void http_job_fill_peer(struct http_job *job)
 
 /* ---- what happens next ---- */
 
+static void run_work(struct http_task *task, bool dropped)
+{
+	struct http_job *job = H2O_STRUCT_FROM_MEMBER(struct http_job, task, task);
+
+	if (!dropped) {
+		job->work(job);
+		if (job->resume)
+			http_response_post(job);
+	}
+	http_job_unref(job);
+}
+
 int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
 {
 	int result;
@@ -164,9 +176,11 @@ int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
 		job->mailbox = http_mailbox_ref(job->loop->mailbox);
 	job->work = work;
 	job->pool = pool;
+	job->task.run = run_work;
 	http_sweep_add(job);
-	result = http_pool_push(pool, job);
+	result = http_pool_push(pool, &http_job_ref(job)->task);
 	if (result) {
+		http_job_unref(job);
 		http_sweep_remove(job);
 		job->pool = NULL;
 		return result;

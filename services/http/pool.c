@@ -37,27 +37,27 @@ static void pool_unref(struct http_pool *pool)
 }
 
 /* With the lock held. */
-static struct http_job *take_first(struct http_pool *pool)
+static struct http_task *take_first(struct http_pool *pool)
 {
-	struct http_job *job;
+	struct http_task *task;
 
 	if (h2o_linklist_is_empty(&pool->queue))
 		return NULL;
-	job = H2O_STRUCT_FROM_MEMBER(struct http_job, queued, pool->queue.next);
-	h2o_linklist_unlink(&job->queued);
+	task = H2O_STRUCT_FROM_MEMBER(struct http_task, queued, pool->queue.next);
+	h2o_linklist_unlink(&task->queued);
 	pool->queued_count--;
-	return job;
+	return task;
 }
 
-static struct http_job *wait_for_job(struct http_pool *pool)
+static struct http_task *wait_for_task(struct http_pool *pool)
 {
-	struct http_job *job = NULL;
+	struct http_task *task = NULL;
 
 	pthread_mutex_lock(&pool->lock);
-	while (!pool->stopping && !(job = take_first(pool)))
+	while (!pool->stopping && !(task = take_first(pool)))
 		pthread_cond_wait(&pool->wanted, &pool->lock);
 	pthread_mutex_unlock(&pool->lock);
-	return job;
+	return task;
 }
 
 static void name_thread(struct http_pool *pool)
@@ -73,28 +73,24 @@ static void name_thread(struct http_pool *pool)
 static void *pool_main(void *argument)
 {
 	struct http_pool *pool = argument;
-	struct http_job *job;
+	struct http_task *task;
 
 	name_thread(pool);
 	if (pool->config.on_thread_start)
 		pool->config.on_thread_start();
-	while ((job = wait_for_job(pool))) {
-		job->work(job);
-		if (job->resume)
-			http_response_post(job);
-		http_job_unref(job);
-	}
+	while ((task = wait_for_task(pool)))
+		task->run(task, false);
 	pool_unref(pool);
 	return NULL;
 }
 
-int http_pool_push(struct http_pool *pool, struct http_job *job)
+int http_pool_push(struct http_pool *pool, struct http_task *task)
 {
 	int result = -EAGAIN;
 
 	pthread_mutex_lock(&pool->lock);
 	if (!pool->stopping && pool->queued_count < pool->config.queue_max) {
-		h2o_linklist_insert(&pool->queue, &http_job_ref(job)->queued);
+		h2o_linklist_insert(&pool->queue, &task->queued);
 		pool->queued_count++;
 		pthread_cond_signal(&pool->wanted);
 		result = 0;
@@ -103,18 +99,49 @@ int http_pool_push(struct http_pool *pool, struct http_job *job)
 	return result;
 }
 
-bool http_pool_drop(struct http_pool *pool, struct http_job *job)
+bool http_pool_drop(struct http_pool *pool, struct http_task *task)
 {
 	bool was_queued;
 
 	pthread_mutex_lock(&pool->lock);
-	was_queued = h2o_linklist_is_linked(&job->queued);
+	was_queued = h2o_linklist_is_linked(&task->queued);
 	if (was_queued) {
-		h2o_linklist_unlink(&job->queued);
+		h2o_linklist_unlink(&task->queued);
 		pool->queued_count--;
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return was_queued;
+}
+
+/* ---- a plain call ---- */
+
+struct plain_call {
+	struct http_task task;
+	void (*call)(void *data);
+	void *data;
+};
+
+static void run_call(struct http_task *task, bool dropped)
+{
+	struct plain_call *plain = H2O_STRUCT_FROM_MEMBER(struct plain_call, task, task);
+
+	(void)dropped; /* it is made all the same */
+	plain->call(plain->data);
+	free(plain);
+}
+
+int http_pool_call(struct http_pool *pool, void (*call)(void *data), void *data)
+{
+	struct plain_call *plain = xcalloc(1, sizeof(*plain));
+	int result;
+
+	plain->task.run = run_call;
+	plain->call = call;
+	plain->data = data;
+	result = http_pool_push(pool, &plain->task);
+	if (result)
+		free(plain);
+	return result;
 }
 
 unsigned http_pool_queued_count(struct http_pool *pool)
@@ -158,17 +185,17 @@ int http_pool_create(const struct http_pool_config *config, struct http_pool **r
 
 static void drop_queue(struct http_pool *pool)
 {
-	struct http_job *job;
+	struct http_task *task;
 
 	do {
 		pthread_mutex_lock(&pool->lock);
 		pool->stopping = true;
-		job = take_first(pool);
+		task = take_first(pool);
 		pthread_cond_broadcast(&pool->wanted);
 		pthread_mutex_unlock(&pool->lock);
-		if (job)
-			http_job_unref(job);
-	} while (job);
+		if (task)
+			task->run(task, true);
+	} while (task);
 }
 
 void http_pool_stop(struct http_pool *pool, unsigned wait_ms)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +15,11 @@
 #include "common/clock.h"
 #include "debug/debug.h"
 #include "debug/internal.h"
+#include "diag/cpu.h"
 #include "http/http.h"
 #include "probe/symbolize.h"
 
+#define POOL_THREADS 2
 #define DEADLINE_NS (10 * CLOCK_NS_PER_SEC)
 
 static struct http_server *server;
@@ -147,14 +150,13 @@ static bool profile_is_refused(void)
 	return refused;
 }
 
-static void test_a_client_that_leaves_ends_its_profile(void **state)
+/* Returns its client, once it runs. */
+static int begin_long_profile(void)
 {
 	int64_t end_ns = clock_monotonic_ns() + DEADLINE_NS;
-	int fd;
+	int fd = ask("/debug/pprof/profile?seconds=300");
 
-	(void)state;
-	/* Asked again where the question below was quicker and had the profiler for itself. */
-	fd = ask("/debug/pprof/profile?seconds=300");
+	/* Asked again where our question was quicker and had the profiler for itself. */
 	while (!profile_is_refused()) {
 		assert_true(clock_monotonic_ns() < end_ns);
 		if (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) == 0)
@@ -162,10 +164,66 @@ static void test_a_client_that_leaves_ends_its_profile(void **state)
 		close(fd);
 		fd = ask("/debug/pprof/profile?seconds=300");
 	}
-	close(fd);
-	end_ns = clock_monotonic_ns() + DEADLINE_NS;
+	return fd;
+}
+
+static void await_no_profile(void)
+{
+	int64_t end_ns = clock_monotonic_ns() + DEADLINE_NS;
+
 	while (profile_is_refused())
 		assert_true(clock_monotonic_ns() < end_ns);
+}
+
+static void test_a_client_that_leaves_ends_its_profile(void **state)
+{
+	(void)state;
+	close(begin_long_profile());
+	await_no_profile();
+}
+
+/* Until POOL's threads are let go by unblock_pool(), what is queued stays queued. */
+static sem_t blocked, unblock;
+
+static void block(void *unused)
+{
+	(void)unused;
+	sem_post(&blocked);
+	while (sem_wait(&unblock))
+		;
+}
+
+static void block_pool(void)
+{
+	sem_init(&blocked, 0, 0);
+	sem_init(&unblock, 0, 0);
+	for (int i = 0; i < POOL_THREADS; i++) {
+		assert_int_equal(http_pool_call(pool, block, NULL), 0);
+		while (sem_wait(&blocked))
+			;
+	}
+}
+
+static void unblock_pool(void)
+{
+	for (int i = 0; i < POOL_THREADS; i++)
+		sem_post(&unblock);
+}
+
+/* Ending it waits for locks and for the unwinder: nothing an event loop may do. */
+static void test_an_abandoned_profile_ends_on_the_pool(void **state)
+{
+	int64_t end_ns = clock_monotonic_ns() + DEADLINE_NS;
+	int fd = begin_long_profile();
+
+	(void)state;
+	block_pool();
+	close(fd);
+	while (http_pool_queued_count(pool) == 0)
+		assert_true(clock_monotonic_ns() < end_ns);
+	assert_int_equal(cpu_profile_start(CPU_HZ_DEFAULT), -EBUSY);
+	unblock_pool();
+	await_no_profile();
 }
 
 /* Addresses that a client makes up must not push out those that profiles need. */
@@ -252,7 +310,7 @@ static int set_up(void **state)
 	static const struct http_server_config server_config = {
 		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
 	static const struct http_pool_config pool_config = {.name = "debug",
-		.thread_count = 2,
+		.thread_count = POOL_THREADS,
 		.queue_max = 64,
 		.on_thread_start = debug_observe_thread};
 
@@ -282,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_profiles_are_gzip),
 		cmocka_unit_test(test_the_sampler_and_the_exact_profiler_are_switched),
 		cmocka_unit_test(test_a_client_that_leaves_ends_its_profile),
+		cmocka_unit_test(test_an_abandoned_profile_ends_on_the_pool),
 		cmocka_unit_test(test_captures_leave_nothing_behind),
 		cmocka_unit_test(test_made_up_addresses_do_not_fill_the_symbol_cache),
 #endif

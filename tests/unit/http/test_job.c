@@ -4,6 +4,7 @@
  */
 #include "client.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -265,6 +266,41 @@ static void refuses_when_the_queue_is_full(void **state)
 	assert_int_equal(http_pool_queued_count(pool), 0);
 }
 
+static pthread_t called_in;
+
+static void call(void *data)
+{
+	called_in = pthread_self();
+	sem_post(&working);
+	if (!data)
+		return;
+	while (sem_wait(data))
+		;
+	sem_post(&working);
+}
+
+static void calls_run_in_a_worker_and_are_never_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(http_pool_call(pool, call, &resume), 0);
+	client_await(&working);
+	assert_false(pthread_equal(called_in, pthread_self()));
+	assert_int_equal(http_pool_call(pool, call, NULL), 0);
+	assert_int_equal(http_pool_call(pool, call, NULL), 0);
+	/* As many as may wait. */
+	assert_int_equal(http_pool_call(pool, call, NULL), -EAGAIN);
+	http_server_stop(server, 50);
+	server = NULL;
+	/* The worker is blocked: what is queued is done here. */
+	http_pool_stop(pool, 50);
+	pool = NULL;
+	client_await(&working);
+	client_await(&working);
+	assert_true(pthread_equal(called_in, pthread_self()));
+	sem_post(&resume);
+	client_await(&working);
+}
+
 static void *resume_later(void *unused)
 {
 	struct timespec pause = {0, 100 * CLOCK_NS_PER_MS};
@@ -342,6 +378,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(timers_are_on_time, start, stop),
 		cmocka_unit_test_setup_teardown(aborts_without_an_answer, start, stop),
 		cmocka_unit_test_setup_teardown(refuses_when_the_queue_is_full, start, stop),
+		cmocka_unit_test_setup_teardown(
+			calls_run_in_a_worker_and_are_never_lost, start, stop),
 		cmocka_unit_test_setup_teardown(stop_lets_jobs_answer, start, stop),
 		cmocka_unit_test_setup_teardown(stop_leaves_a_blocked_worker_behind, start, stop),
 	};
