@@ -18,7 +18,7 @@
  * Leaving:   a client that goes away is noticed within 200 ms, whatever the job is doing:
  *            http_client_left() turns true, a job still queued is dropped, a timer is cancelled,
  *            the on-leave callback runs (loop thread, once, and only if no answer was sent), its
- *            connection is closed.
+ *            connection is closed. A server that stops does the same to those it cannot wait for.
  * Errors:    HTTP/1.1 only. A path or query over 2 KiB is 414, a head that cannot be read is 400, a
  *            body over HTTP_BODY_MAX_BYTES is 413, a method the route does not list is 405, an
  *            unknown path 404: each with one sentence as text/plain.
@@ -78,7 +78,8 @@ int http_server_start(struct http_server *server) __attribute__((warn_unused_res
 uint16_t http_server_port(const struct http_server *server);
 /*
  * Stops accepting, lets jobs under way answer for at most DRAIN_MS, joins the loops and frees all.
- * Pools stop after it.
+ * A job that waits on a timer for longer than that cannot answer any more: its connection is closed
+ * at once, as if its client had left. Pools stop after it.
  */
 void http_server_stop(struct http_server *server, unsigned drain_ms);
 
@@ -137,7 +138,10 @@ int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
  * client has left.
  */
 void http_continue(struct http_job *job, http_handler *next);
-/* Runs NEXT on the loop after DELAY_MS (within 20 ms). Loop thread only. */
+/*
+ * Runs NEXT on the loop after DELAY_MS (within 20 ms), unless the client leaves or the server stops
+ * before. Loop thread only.
+ */
 void http_after(struct http_job *job, unsigned delay_ms, http_handler *next);
 /* See "Leaving" above. Loop thread only; the last one set counts; NULL clears. */
 void http_on_leave(struct http_job *job, http_handler *on_leave);

@@ -112,6 +112,11 @@ void http_sweep_remove(struct http_job *job);
  */
 bool http_sweep_run(struct http_loop *loop, int64_t now_ns);
 int64_t http_sweep_next_ns(const struct http_loop *loop);
+/*
+ * While draining: the clients of jobs whose timer is due later than UNTIL_NS are treated as ones
+ * that left.
+ */
+void http_sweep_leave_later_than(struct http_loop *loop, int64_t until_ns);
 /* At the end of a drain: every client of a pending job is treated as one that left. */
 void http_sweep_leave_all(struct http_loop *loop);
 

@@ -7,13 +7,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 
 #define LOOP_DRAIN_STEP_MS 20
-#define LOOP_CLOSE_NS CLOCK_NS_PER_SEC
+/* For connections that were shut to end: a matter of one turn, unless something is very wrong. */
+#define LOOP_CLOSE_NS (CLOCK_NS_PER_SEC / 2)
+#define LOOP_CLOSE_TRIES 100
 
 _Thread_local struct http_loop *http_loop_here;
 
@@ -53,17 +56,30 @@ static void loop_open(struct http_loop *loop)
 	pthread_mutex_unlock(&server->lock);
 }
 
+/*
+ * What was posted before the mailbox closed is still read: its jobs want to be let go. A signal may
+ * fail a turn, but not for ever: where something else does, the loop is left as it is, since h2o
+ * takes none apart that has messages.
+ */
+static int read_last_messages(h2o_loop_t *evloop)
+{
+	for (int i = 0; i < LOOP_CLOSE_TRIES; i++)
+		if (h2o_evloop_run(evloop, 0) == 0)
+			return 0;
+	log_printf("an event loop cannot be closed: %s", strerror(errno));
+	return -EIO;
+}
+
 static void loop_close(struct http_loop *loop)
 {
 	h2o_loop_t *evloop = loop->context.loop;
 
-	/* What was posted before the mailbox closed is still read: its jobs want to be let go. */
 	http_mailbox_close(loop->mailbox);
-	while (h2o_evloop_run(evloop, 0) < 0)
-		;
-	h2o_multithread_unregister_receiver(loop->context.queue, &loop->receiver);
-	h2o_context_dispose(&loop->context);
-	h2o_evloop_destroy(evloop);
+	if (read_last_messages(evloop) == 0) {
+		h2o_multithread_unregister_receiver(loop->context.queue, &loop->receiver);
+		h2o_context_dispose(&loop->context);
+		h2o_evloop_destroy(evloop);
+	}
 	free(loop->polled);
 	free(loop->polled_jobs);
 	http_loop_here = NULL;
@@ -142,6 +158,8 @@ static void run_until_closed(
 		now_ns = clock_monotonic_ns();
 		if (now_ns >= until_ns)
 			return;
+		/* Each time: a job may have begun to wait meanwhile. */
+		http_sweep_leave_later_than(loop, until_ns);
 		http1->foreach_request(&loop->context, shut, NULL);
 		loop_turn(loop, now_ns + LOOP_DRAIN_STEP_MS * CLOCK_NS_PER_MS);
 	}

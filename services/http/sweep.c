@@ -174,6 +174,20 @@ bool http_sweep_run(struct http_loop *loop, int64_t now_ns)
 	return run_timers(loop, now_ns) || any;
 }
 
+void http_sweep_leave_later_than(struct http_loop *loop, int64_t until_ns)
+{
+	h2o_linklist_t *node = loop->pending.next, *next;
+
+	/* Leaving takes no other job out of the list, and an on-leave callback puts none in. */
+	for (; node != &loop->pending; node = next) {
+		struct http_job *job = job_of(node);
+
+		next = node->next;
+		if (job->next && job->due_ns > until_ns)
+			leave(job);
+	}
+}
+
 void http_sweep_leave_all(struct http_loop *loop)
 {
 	while (!h2o_linklist_is_empty(&loop->pending))

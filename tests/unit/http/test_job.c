@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -136,6 +137,30 @@ static void on_continue(struct http_job *job)
 		http_reply_text(job, 503, "The queue is full");
 }
 
+static void wait_a_minute(struct http_job *job)
+{
+	http_after(job, 60000, on_continued);
+}
+
+static void work_and_wait(struct http_job *job)
+{
+	sem_post(&working);
+	while (sem_wait(&resume))
+		;
+	http_continue(job, wait_a_minute);
+}
+
+static void on_minute(struct http_job *job)
+{
+	if (*http_query(job)) {
+		submit(job, work_and_wait);
+	} else {
+		give_data(job);
+		wait_a_minute(job);
+		sem_post(&working);
+	}
+}
+
 static const struct http_route routes[] = {
 	{"/text", HTTP_GET, on_text, NULL},
 	{"/strbuf", HTTP_GET, on_strbuf, NULL},
@@ -143,6 +168,7 @@ static const struct http_route routes[] = {
 	{"/abort", HTTP_GET, on_abort, NULL},
 	{"/after", HTTP_GET, on_after, NULL},
 	{"/continue", HTTP_GET, on_continue, NULL},
+	{"/minute", HTTP_GET, on_minute, NULL},
 };
 
 static int start(void **state)
@@ -336,6 +362,63 @@ static void stop_lets_jobs_answer(void **state)
 	pthread_join(thread, NULL);
 }
 
+#ifndef SICKBAY_SAN
+static atomic_bool epoll_broken;
+
+/* The one libh2o calls. */
+int epoll_wait(int fd, struct epoll_event *events, int max_count, int timeout_ms)
+{
+	if (!atomic_load(&epoll_broken))
+		return epoll_pwait(fd, events, max_count, timeout_ms, NULL);
+	errno = EBADF;
+	return -1;
+}
+
+static void stop_survives_a_broken_loop(void **state)
+{
+	(void)state;
+	alarm(CLIENT_WAIT_MS / 1000);
+	atomic_store(&epoll_broken, true);
+	http_server_stop(server, 50);
+	server = NULL;
+	atomic_store(&epoll_broken, false);
+	alarm(0);
+}
+#endif
+
+/* It waits for what can still answer, but not for what it will have to cut anyway. */
+static void stop_cuts_long_waits_at_once(void **state)
+{
+	struct client_response response;
+	int before = atomic_load(&data_count);
+	int minute = client_ask(server, "/minute"), later, quick;
+	int64_t start_ns;
+	pthread_t thread;
+
+	(void)state;
+	client_await(&working);
+	later = client_ask(server, "/minute?later");
+	client_await(&working);
+	start_ns = clock_monotonic_ns();
+	quick = client_ask(server, "/after");
+	while (atomic_load(&data_count) - before < 3)
+		usleep(100);
+	assert_int_equal(pthread_create(&thread, NULL, resume_later, NULL), 0);
+	http_server_stop(server, CLIENT_WAIT_MS);
+	server = NULL;
+	assert_true(clock_monotonic_ns() - start_ns < CLOCK_NS_PER_SEC);
+	pthread_join(thread, NULL);
+	client_receive(quick, false, &response);
+	assert_string_equal(response.body, "timer");
+	client_receive(minute, false, &response);
+	assert_int_equal(response.status, 0);
+	client_receive(later, false, &response);
+	assert_int_equal(response.status, 0);
+	close(minute);
+	close(later);
+	close(quick);
+}
+
 static void stop_leaves_a_blocked_worker_behind(void **state)
 {
 	struct client_response response;
@@ -381,6 +464,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			calls_run_in_a_worker_and_are_never_lost, start, stop),
 		cmocka_unit_test_setup_teardown(stop_lets_jobs_answer, start, stop),
+		cmocka_unit_test_setup_teardown(stop_cuts_long_waits_at_once, start, stop),
+#ifndef SICKBAY_SAN /* what cannot be taken apart leaks */
+		cmocka_unit_test_setup_teardown(stop_survives_a_broken_loop, start, stop),
+#endif
 		cmocka_unit_test_setup_teardown(stop_leaves_a_blocked_worker_behind, start, stop),
 	};
 
