@@ -201,8 +201,7 @@ static int serve(const struct settings *settings)
 		return -errno;
 
 	log_printf("Application started with PID %d", (int)getpid());
-	if (debug_init() != 0)
-		log_puts("the debug plane shows addresses only");
+	debug_init();
 	if (start(settings) != 0)
 		return -1;
 	log_printf("HTTP server started on %s", spell_listen(settings->listen));

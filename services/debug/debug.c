@@ -29,7 +29,7 @@ static const struct http_route routes[] = {
 	{"/healthz", HTTP_GET, debug_healthz, NULL},
 };
 
-int debug_init(void)
+void debug_init(void)
 {
 	int err;
 
@@ -43,7 +43,6 @@ int debug_init(void)
 		log_puts("no heap profile: this build has no tcmalloc");
 	else if (err)
 		log_printf("no heap profile: %s", strerror(-err));
-	return 0;
 }
 
 void debug_mount(struct http_server *server, struct http_pool *pool)

@@ -23,10 +23,10 @@
 #include "http/http.h"
 
 /*
- * Opens probe's books, reads the symbols (some 50-100 ms) and starts the heap sampler. Returns 0 or
- * -errno; a sampler that cannot run (no tcmalloc) is logged, not an error.
+ * Opens probe's books, reads the symbols (some 50-100 ms) and starts the heap sampler. What cannot
+ * be had (symbols, or a sampler without tcmalloc) is logged, and the plane works without it.
  */
-int debug_init(void) __attribute__((warn_unused_result));
+void debug_init(void);
 /* Both must outlive the routes. */
 void debug_mount(struct http_server *server, struct http_pool *pool);
 /*
