@@ -5,16 +5,19 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
-#include <stdatomic.h>
-#include <stdbool.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOG_PATIENCE_MS 50
+_Static_assert(LOG_LINE_BYTES <= PIPE_BUF, "a line is one write, which a pipe takes whole");
+
 #define TIMESTAMP_BYTES 20 /* "2018/07/12 15:03:44 " */
 #define TEXT_MAX_BYTES (LOG_LINE_BYTES - TIMESTAMP_BYTES - 1)
 
@@ -67,19 +70,38 @@ static char *put_timestamp(char *line)
 }
 
 /*
+ * Guards stalled, and the room that may_write() saw until it is used: of two threads that see the
+ * last of it, one would block in write(2).
+ */
+static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool stalled;
+
+/*
  * A reader that stalls (a terminal stopped with Ctrl-S, a full pipe) must not stop the server: it
  * is waited for once, shortly, and then its lines are lost until it reads again.
  */
 static bool may_write(void)
 {
-	static atomic_bool stalled;
 	struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
-	int ready = poll(&reader, 1, atomic_load(&stalled) ? 0 : LOG_PATIENCE_MS);
+	int ready = poll(&reader, 1, stalled ? 0 : LOG_PATIENCE_MS);
 
-	if (ready < 0) /* EINTR: a profiler's signal; the write itself will tell */
-		return true;
-	atomic_store(&stalled, ready == 0);
+	while (ready < 0 && errno == EINTR) /* a profiler's signal: that was patience enough */
+		ready = poll(&reader, 1, 0);
+	if (ready < 0)
+		return true; /* the write itself will tell */
+	stalled = ready == 0;
 	return ready > 0;
+}
+
+/* What a pipe that can be written to takes without blocking: whole lines, if they fit. */
+static size_t piece_of(const char *data, size_t len_bytes)
+{
+	const char *newline;
+
+	if (len_bytes <= PIPE_BUF)
+		return len_bytes;
+	newline = memrchr(data, '\n', PIPE_BUF);
+	return newline ? (size_t)(newline + 1 - data) : PIPE_BUF;
 }
 
 /* Gives up on any error but EINTR. */
@@ -87,15 +109,17 @@ static void write_out(const char *data, size_t len_bytes)
 {
 	ssize_t written;
 
+	pthread_mutex_lock(&write_lock);
 	while (len_bytes && may_write()) {
-		written = write(STDERR_FILENO, data, len_bytes);
+		written = write(STDERR_FILENO, data, piece_of(data, len_bytes));
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0)
-			return;
+			break;
 		data += written;
-		len_bytes -= written;
+		len_bytes -= (size_t)written;
 	}
+	pthread_mutex_unlock(&write_lock);
 }
 
 void log_puts(const char *text)

@@ -9,10 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define THREADS 4
 #define LINES 500
+#define STALL_MAX_S 10
 
 static int saved_stderr, reader;
 
@@ -144,6 +146,116 @@ static void survives_its_reader(void **state)
 	assert_int_equal(errno, 0);
 }
 
+/* Fills the pipe but for ROOM_BYTES, as lines that nobody reads would. */
+static void fill_pipe(size_t room_bytes)
+{
+	static char page[4096];
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+	size_t size_bytes = (size_t)fcntl(STDERR_FILENO, F_GETPIPE_SZ);
+
+	memset(page, 'x', sizeof(page));
+	fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	while (size_bytes > room_bytes && write(STDERR_FILENO, page, sizeof(page)) > 0)
+		size_bytes -= sizeof(page);
+	/* Blocking again, as a stderr is. */
+	fcntl(STDERR_FILENO, F_SETFL, flags);
+}
+
+static int64_t log_for_nobody(int count)
+{
+	int64_t start_ns = clock_monotonic_ns();
+
+	for (int i = 0; i < count; i++)
+		log_puts("lost");
+	return (clock_monotonic_ns() - start_ns) / CLOCK_NS_PER_MS;
+}
+
+/* Nobody reads: the first line waits a moment, the others do not; then lines come again. */
+static void a_stalled_reader_stops_nobody(void **state)
+{
+	static char text[2 << 20];
+
+	(void)state;
+	alarm(STALL_MAX_S);
+	fill_pipe(0);
+	assert_true(log_for_nobody(1000) < 1000);
+	captured(text, sizeof(text));
+	assert_null(strstr(text, "lost"));
+	log_puts("here again");
+	captured(text, sizeof(text));
+	assert_non_null(strstr(text, "here again\n"));
+	alarm(0);
+}
+
+/* There is room for a part of it only. */
+static void a_block_longer_than_the_room_stops_nobody(void **state)
+{
+	static char block[64 * 1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = i % 64 == 63 ? '\n' : 'b';
+	alarm(STALL_MAX_S);
+	fill_pipe(8192);
+	log_block(block, sizeof(block));
+	alarm(0);
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* One that interrupts the wait for the reader, as a profiler's does. */
+static void a_signal_does_not_end_the_patience_for_good(void **state)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec soon = {.it_value.tv_nsec = 10 * CLOCK_NS_PER_MS};
+	timer_t timer;
+
+	(void)state;
+	signal(SIGUSR1, on_signal);
+	assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+	log_puts("read, so that the next one is waited for");
+	fill_pipe(4096); /* the line above has a page */
+	alarm(STALL_MAX_S);
+	timer_settime(timer, 0, &soon, NULL);
+	log_puts("lost");
+	alarm(0);
+	timer_delete(timer);
+}
+
+static char long_line[LOG_LINE_BYTES]; /* of which each needs a page of the pipe for itself */
+
+static void *log_until_full(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < LINES; i++)
+		log_puts(long_line);
+	return NULL;
+}
+
+/* Of many who see the last room at once, only one may have it. */
+static void threads_that_race_for_the_last_room_do_not_stop(void **state)
+{
+	static char text[2 << 20];
+	pthread_t threads[THREADS];
+
+	(void)state;
+	memset(long_line, 'a', sizeof(long_line) - 1);
+	alarm(STALL_MAX_S);
+	for (int round = 0; round < 50; round++) {
+		fill_pipe(8192);
+		for (int i = 0; i < THREADS; i++)
+			assert_int_equal(
+				pthread_create(&threads[i], NULL, log_until_full, NULL), 0);
+		for (int i = 0; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+		captured(text, sizeof(text));
+	}
+	alarm(0);
+}
+
 static void *write_lines(void *letter)
 {
 	for (int i = 0; i < LINES; i++)
@@ -178,6 +290,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_stamp_follows_the_second, redirect, restore),
 		cmocka_unit_test_setup_teardown(cuts_long_lines, redirect, restore),
 		cmocka_unit_test_setup_teardown(survives_its_reader, redirect, restore),
+		cmocka_unit_test_setup_teardown(a_stalled_reader_stops_nobody, redirect, restore),
+		cmocka_unit_test_setup_teardown(
+			threads_that_race_for_the_last_room_do_not_stop, redirect, restore),
+		cmocka_unit_test_setup_teardown(
+			a_block_longer_than_the_room_stops_nobody, redirect, restore),
+		cmocka_unit_test_setup_teardown(
+			a_signal_does_not_end_the_patience_for_good, redirect, restore),
 		cmocka_unit_test_setup_teardown(lines_of_threads_never_mix, redirect, restore),
 	};
 
