@@ -2,28 +2,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
-/* A whole decimal number and nothing else: no space, no '+', no suffix. */
-static bool parse_int(const char *text, int64_t *value)
-{
-	bool negative = *text == '-';
-	int64_t result = 0;
-
-	text += negative;
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		if (__builtin_mul_overflow(result, 10, &result) ||
-			__builtin_sub_overflow(result, *text - '0', &result))
-			return false;
-	}
-	/* Counted downwards, so that INT64_MIN fits. */
-	return negative ? (*value = result, true) : !__builtin_sub_overflow(0, result, value);
-}
+#include "common/parse.h"
 
 static int set_string(const struct config_entry *entry, const char *text, void *values)
 {
@@ -33,20 +14,19 @@ static int set_string(const struct config_entry *entry, const char *text, void *
 
 static int set_int(const struct config_entry *entry, const char *text, void *values, FILE *err)
 {
-	int64_t *value = (int64_t *)((char *)values + entry->offset), parsed;
+	int64_t *value = (int64_t *)((char *)values + entry->offset);
 
 	if (!text) {
 		*value = INT64_MIN;
 		return 0;
 	}
-	if (!parse_int(text, &parsed) || parsed < entry->min || parsed > entry->max) {
+	if (parse_int(text, entry->min, entry->max, value) != 0) {
 		fprintf(err,
 			"%s is \"%s\", but must be a whole number from %" PRId64 " to %" PRId64
 			".\n",
 			entry->name, text, entry->min, entry->max);
 		return -EINVAL;
 	}
-	*value = parsed;
 	return 0;
 }
 

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/parse.h"
+
 /* "-9223372036854775808" and its NUL; more digits are out of any range. */
 #define INT_TEXT_BYTES 21
 
@@ -105,32 +107,11 @@ int params_string(
 	return result ? result : decode_value(value, end, out, cap_bytes);
 }
 
-/* Counts downwards, so that INT64_MIN fits. */
-static int parse_digits(const char *digits, bool negative, int64_t *value)
-{
-	int64_t result = 0;
-	bool overflow = false;
-
-	if (!*digits)
-		return -EINVAL;
-	for (; *digits; digits++) {
-		if (*digits < '0' || *digits > '9')
-			return -EINVAL;
-		overflow |= __builtin_mul_overflow(result, 10, &result) ||
-			    __builtin_sub_overflow(result, *digits - '0', &result);
-	}
-	if (!negative)
-		overflow |= __builtin_sub_overflow(0, result, &result);
-	*value = result;
-	return overflow ? -ERANGE : 0;
-}
-
 int params_int(const char *query, const char *key, int64_t default_value, int64_t min, int64_t max,
 	int64_t *out)
 {
 	const char *value, *end;
 	char text[INT_TEXT_BYTES];
-	int64_t parsed;
 	int result;
 
 	if (!find_value(query, key, &value, &end)) {
@@ -138,13 +119,5 @@ int params_int(const char *query, const char *key, int64_t default_value, int64_
 		return 0;
 	}
 	result = decode_value(value, end, text, sizeof(text));
-	if (result)
-		return result;
-	result = parse_digits(text + (*text == '-'), *text == '-', &parsed);
-	if (result)
-		return result;
-	if (parsed < min || parsed > max)
-		return -ERANGE;
-	*out = parsed;
-	return 0;
+	return result ? result : parse_int(text, min, max, out);
 }

@@ -11,6 +11,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/parse.h"
 
 #define SERVER_BACKLOG_COUNT 4096
 #define SERVER_IDLE_MS 60000
@@ -24,18 +25,12 @@
 
 static int parse_port(const char *text, in_port_t *port)
 {
-	unsigned value = 0;
+	int64_t value;
 
-	if (!*text || strlen(text) > 5)
+	/* "-0" and "000080" are numbers, but no ports. */
+	if (*text == '-' || strlen(text) > 5 || parse_int(text, 0, UINT16_MAX, &value) != 0)
 		return -EINVAL;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return -EINVAL;
-		value = value * 10 + (*text - '0');
-	}
-	if (value > 65535)
-		return -EINVAL;
-	*port = htons(value);
+	*port = htons((uint16_t)value);
 	return 0;
 }
 

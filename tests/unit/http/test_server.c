@@ -237,7 +237,8 @@ static void limits_the_body(void **state)
 static void refuses_malformed_addresses(void **state)
 {
 	static const char *const malformed[] = {"", ":", "6060", "127.0.0.1", ":65536", ":-1",
-		":1x", ":000000", "localhost:1", "::1:80", "[::1:80", "[]:1", "256.0.0.1:1", " :1"};
+		":-0", ":1x", ":000000", "localhost:1", "::1:80", "[::1:80", "[]:1", "256.0.0.1:1",
+		" :1"};
 	struct http_server_config config = {NULL, 1, "test"};
 	struct http_server *unused;
 
