@@ -19,7 +19,7 @@
 
 #include "app/fault.h"
 
-#define STEP_DRAIN_MS 2000
+#define STEP_DRAIN_MS 1000
 
 enum {
 #define FAULT(symbol) STEP_OF_##symbol,

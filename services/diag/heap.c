@@ -130,7 +130,7 @@ static void unscale(
 	for (int i = HEAP_ALLOC_OBJECTS; i < HEAP_VALUES; i += HEAP_INUSE_OBJECTS) {
 		double objects = estimates[i], bytes = estimates[i + 1], chance = 1;
 
-		if (objects > 0 && rate_bytes > 1)
+		if (objects != 0 && rate_bytes > 1)
 			chance = -expm1(-bytes / objects / (double)rate_bytes);
 		samples[i] = objects * chance;
 		samples[i + 1] = bytes * chance;

@@ -162,6 +162,7 @@ static void test_a_negative_difference_is_encoded(void **state)
 		2 - llround(before->entries[0].values[HEAP_INUSE_OBJECTS]));
 	assert_int_equal(read_profile_total(profile, HEAP_INUSE_BYTES),
 		2000 - llround(before->entries[0].values[HEAP_INUSE_BYTES]));
+	assert_forms_agree(after);
 	read_profile_close(profile);
 	free(before);
 	free(after);
