@@ -14,7 +14,7 @@ case $- in
   Sickbay toolbox. The patient is PID ${APP_PID:-(not running)}, always in \$APP_PID; it listens on localhost:6060.
 
     pprof  curl  wrk  jq        lsof  ss  netstat  ps  top
-    gdb  gcore  perf            strace  ltrace  prlimit
+    gdb  gcore  open-core       strace  ltrace  prlimit     perf
 
   To try:
     lsof -p \$APP_PID                    what it has open
