@@ -153,11 +153,13 @@ check_tracefs() {
 }
 
 check_core_pattern() {
-	local pattern
-	pattern=$(sysctl_value kernel.core_pattern)
+	local pattern works="gcore in the toolbox works, see workshop/core-files.md"
+	local repair="sudo sysctl -w kernel.core_pattern=core.%p (until the next boot)"
+	pattern=${CORE_PATTERN-$(sysctl_value kernel.core_pattern)}
 	case $pattern in
-	\|*) row warn core_pattern "$pattern" "cores go to a program of this machine, not to /cores; gcore in the toolbox works" "sudo sysctl -w kernel.core_pattern=core.%p (until the next boot)" ;;
-	/*) row warn core_pattern "$pattern" "cores are written there inside the patient's read-only container, and lost; gcore works" "sudo sysctl -w kernel.core_pattern=core.%p (until the next boot)" ;;
+	[\|@]*) row warn core_pattern "$pattern" "cores go to a program of this machine, not to /cores; $works" "$repair" ;;
+	/cores/*) row ok core_pattern "$pattern, found there in the toolbox" ;;
+	*/*) row warn core_pattern "$pattern" "cores are lost: the patient's container has no such place to keep them; $works" "$repair" ;;
 	*) row ok core_pattern "$pattern, found in /cores of the toolbox" ;;
 	esac
 }
