@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016 # what stands in single quotes is expanded in the toolbox
 # workshop/parity.md, line by line: each row whose middle cell has a command is a test. What to expect
-# stands in a comment of its last cell, where readers do not see it:
+# stands in a comment of its last cell, where readers do not see it (other pages: 60_core_files.sh):
 #
 #   <!-- key: value; key: value -->
 #     step: N        goes to that step first
@@ -14,9 +14,10 @@
 #     tty            needs a terminal
 #     host           is typed on this machine instead of in the toolbox
 #     dies           the patient does, and must come back
+#     cores          skipped where this machine's cores do not reach /cores
 PARITY=workshop/parity.md
 
-# parity_rows: the commands and what is expected, a pair of lines for each row that has a command.
+# parity_rows PAGE: the commands and what is expected, a pair of lines for each row that has a command.
 parity_rows() {
 	awk '
 		/^\| / {
@@ -35,7 +36,7 @@ parity_rows() {
 			gsub(/\001/, "|", expected)
 			print ours
 			print expected
-		}' "$PARITY"
+		}' "$1"
 }
 
 # wish KEY EXPECTED: the value of one key; false when it is not there.
@@ -117,18 +118,20 @@ look_at_web() {
 page_has() { [[ $(from_host "$1" /ui/flamegraph) == *"$2"* ]]; }
 
 parity_row() { # COMMAND EXPECTED
-	local said status=0 web regex
+	local said status=0 web regex pid
+	if wish cores "$2" && ! cores_arrive; then return; fi
 	prepare "$1" "$2"
 	echo "\$ $1"
 	if web=$(wish web "$2"); then
 		look_at_web "$1" "${web%% *}" "${web#* }"
 		return
 	fi
+	if wish dies "$2"; then pid=$(toolbox 'echo $APP_PID'); fi
 	said=$(type_it "$1" "$2") || status=$?
 	# Not mixed: a progress bar would cut the answer's line.
 	said+=$'\n'$(cat "$OUT/stderr")
 	if regex=$(wish expect "$2"); then expect_match "$said" "$regex" 'what it prints'; fi
-	if wish dies "$2" >/dev/null; then within 10 healthy || fail 'the patient did not come back'; fi
+	if wish dies "$2"; then within 10 is_back_and_not "$pid" || fail 'the patient did not come back'; fi
 	wish interrupt "$2" >/dev/null || [ "$status" -eq 0 ] || {
 		show "$said"
 		fail "its exit status is $status"
@@ -138,13 +141,13 @@ parity_row() { # COMMAND EXPECTED
 # Every command that the seeds show has its row; the table cannot shrink unnoticed.
 test_parity_table_is_complete() {
 	local count
-	count=$(($(parity_rows | wc -l) / 2))
+	count=$(($(parity_rows "$PARITY" | wc -l) / 2))
 	expect_between "$count" 50 200 'rows with a command'
 }
 
 while IFS= read -r ours && IFS= read -r expected; do
 	add "parity: $ours" parity_row "$ours" "$expected"
-done < <(parity_rows)
+done < <(parity_rows "$PARITY")
 
 # The limit of the host's rows, and whatever else was left: as it was.
 test_parity_leaves_the_patient_well() {
