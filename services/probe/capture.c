@@ -6,13 +6,10 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
-#include "common/clock.h"
+#include "probe/stack_copy.h"
 #include "probe/thread.h"
 #include "probe/unwind.h"
 
@@ -23,14 +20,8 @@
  */
 struct slot {
 	atomic_uint_fast64_t turn;
-	int64_t time_ns;
-	pid_t tid;
 	uint64_t tag;
-	struct arch_regs regs;
-	uintptr_t copy_start;
-	size_t copy_bytes;
-	bool truncated;
-	uintptr_t copy[PROBE_COPY_BYTES / sizeof(uintptr_t)];
+	struct stack_copy copy;
 };
 
 struct probe_ring {
@@ -48,62 +39,6 @@ struct probe_ring {
 	pthread_cond_t drained;
 	uint64_t drained_position;
 };
-
-/*
- * On our own stack, between two known addresses, memcpy cannot fault; sanitizers must not look at
- * the bytes.
- */
-__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void copy_words_sigsafe(
-	uintptr_t *to, uintptr_t from, size_t size_bytes)
-{
-	const volatile uintptr_t *source = (const uintptr_t *)from;
-
-	for (size_t i = 0; i < size_bytes / sizeof(uintptr_t); i++)
-		to[i] = source[i];
-}
-
-/*
- * Where the stack's bounds are not known, the kernel copies: it stops at an unmapped page instead
- * of faulting.
- */
-static size_t copy_unknown_sigsafe(uintptr_t *to, uintptr_t from)
-{
-	struct iovec local = {to, PROBE_COPY_BYTES};
-	struct iovec remote = {(void *)from, PROBE_COPY_BYTES};
-	ssize_t copied = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
-
-	return copied > 0 ? (size_t)copied : 0;
-}
-
-static void copy_stack_sigsafe(struct slot *slot, const struct probe_thread *thread)
-{
-	uintptr_t sp = slot->regs.sp & ~(sizeof(uintptr_t) - 1);
-	size_t size_bytes;
-
-	if (!thread || sp < thread->stack_start || sp >= thread->stack_end) {
-		slot->copy_start = sp;
-		slot->copy_bytes = copy_unknown_sigsafe(slot->copy, sp);
-		slot->truncated = slot->copy_bytes == PROBE_COPY_BYTES;
-		return;
-	}
-	slot->copy_start = sp - thread->stack_start > arch_red_zone_bytes ? sp - arch_red_zone_bytes
-									  : sp;
-	size_bytes = thread->stack_end - slot->copy_start;
-	slot->truncated = size_bytes > PROBE_COPY_BYTES;
-	slot->copy_bytes = slot->truncated ? PROBE_COPY_BYTES : size_bytes;
-	copy_words_sigsafe(slot->copy, slot->copy_start, slot->copy_bytes);
-}
-
-static void fill_sigsafe(struct slot *slot, const ucontext_t *context, uint64_t tag)
-{
-	const struct probe_thread *thread = probe_thread_self();
-
-	slot->time_ns = clock_monotonic_ns();
-	slot->tid = thread ? thread->tid : gettid();
-	slot->tag = tag;
-	arch_regs_from_ucontext_sigsafe(&slot->regs, context);
-	copy_stack_sigsafe(slot, thread);
-}
 
 static struct slot *claim_sigsafe(struct probe_ring *ring, uint64_t *position)
 {
@@ -131,8 +66,9 @@ bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *conte
 
 	if (!slot)
 		return false;
+	slot->tag = tag;
 	if (context) {
-		fill_sigsafe(slot, context, tag);
+		stack_copy_take_sigsafe(&slot->copy, context);
 	} else {
 		ucontext_t here;
 
@@ -141,7 +77,7 @@ bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *conte
 		 * until the copy is made.
 		 */
 		(void)getcontext(&here);
-		fill_sigsafe(slot, &here, tag);
+		stack_copy_take_sigsafe(&slot->copy, &here);
 	}
 	atomic_store_explicit(&slot->turn, position + 1, memory_order_release);
 	sem_post(&ring->filled);
@@ -151,18 +87,12 @@ bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *conte
 static void hand_on(struct probe_ring *ring, const struct slot *slot)
 {
 	static __thread struct probe_stack stack; /* 1 KiB that need not be on the stack */
-	struct unwind_copy copy = {
-		.regs = slot->regs,
-		.start = slot->copy_start,
-		.size_bytes = slot->copy_bytes,
-		.bytes = (const uint8_t *)slot->copy,
-	};
 
-	stack.time_ns = slot->time_ns;
-	stack.tid = slot->tid;
+	stack.time_ns = slot->copy.time_ns;
+	stack.tid = slot->copy.tid;
 	stack.tag = slot->tag;
-	stack.pc_count = unwind_copy_walk(&copy, stack.pcs, PROBE_STACK_MAX);
-	stack.truncated = slot->truncated || stack.pc_count == PROBE_STACK_MAX;
+	stack.pc_count = unwind_walk(&slot->copy, stack.pcs, PROBE_STACK_MAX);
+	stack.truncated = slot->copy.truncated || stack.pc_count == PROBE_STACK_MAX;
 	ring->on_stack(&stack, ring->context);
 }
 
@@ -268,20 +198,16 @@ void probe_ring_destroy(struct probe_ring *ring)
 
 size_t probe_stack_here(uintptr_t *pcs, size_t max_count)
 {
-	struct slot *slot;
+	struct stack_copy *copy;
 	ucontext_t here;
 	size_t count;
 
 	probe_observe_begin();
-	slot = xmalloc(sizeof(*slot));
+	copy = xmalloc(sizeof(*copy));
 	(void)getcontext(&here);
-	fill_sigsafe(slot, &here, 0);
-	count = unwind_copy_walk(&(struct unwind_copy){.regs = slot->regs,
-					 .start = slot->copy_start,
-					 .size_bytes = slot->copy_bytes,
-					 .bytes = (const uint8_t *)slot->copy},
-		pcs, max_count);
-	free(slot);
+	stack_copy_take_sigsafe(copy, &here);
+	count = unwind_walk(copy, pcs, max_count);
+	free(copy);
 	probe_observe_end();
 	return count;
 }

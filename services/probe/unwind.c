@@ -10,7 +10,7 @@
 #define ONLY_TID 1 /* libdw asks for threads by number; the one copy at hand is number 1 */
 
 /* The copy libdw's callbacks read from; guarded by the modules lock. */
-static const struct unwind_copy *current;
+static const struct stack_copy *current;
 
 struct walk {
 	uintptr_t *pcs;
@@ -40,7 +40,7 @@ static bool on_memory_read(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *word, void *
 	if (addr < current->start || current->size_bytes < sizeof(*word) ||
 		addr - current->start > current->size_bytes - sizeof(*word))
 		return false;
-	memcpy(word, current->bytes + (addr - current->start), sizeof(*word));
+	memcpy(word, (const uint8_t *)current->words + (addr - current->start), sizeof(*word));
 	return true;
 }
 
@@ -79,7 +79,7 @@ static size_t walk_locked(Dwfl *dwfl, uintptr_t *pcs, size_t max_count)
 	return walk.count;
 }
 
-size_t unwind_copy_walk(const struct unwind_copy *copy, uintptr_t *pcs, size_t max_count)
+size_t unwind_walk(const struct stack_copy *copy, uintptr_t *pcs, size_t max_count)
 {
 	size_t count = 0;
 	Dwfl *dwfl;

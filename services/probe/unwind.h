@@ -8,20 +8,12 @@
 #ifndef SICKBAY_PROBE_UNWIND_H
 #define SICKBAY_PROBE_UNWIND_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "probe/arch.h"
-
-struct unwind_copy {
-	struct arch_regs regs;
-	uintptr_t start; /* address of bytes[0] in the thread's stack */
-	size_t size_bytes;
-	const uint8_t *bytes;
-};
+#include "probe/stack_copy.h"
 
 /* Returns the number of addresses written, innermost first, as capture.h describes them. */
-size_t unwind_copy_walk(const struct unwind_copy *copy, uintptr_t *pcs, size_t max_count);
+size_t unwind_walk(const struct stack_copy *copy, uintptr_t *pcs, size_t max_count);
 
 #endif
