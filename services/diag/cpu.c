@@ -141,7 +141,7 @@ static int start_locked(int hz)
 		.period_type = {"cpu", "nanoseconds"},
 		.period = CLOCK_NS_PER_SEC / hz,
 	});
-	err = probe_ring_create(RING_SLOTS, on_stack, session.profile, &session.ring);
+	err = probe_ring_create("cpu", RING_SLOTS, on_stack, session.profile, &session.ring);
 	if (err) {
 		profile_free(session.profile);
 		return err;

@@ -290,7 +290,7 @@ static int open_books(void)
 		return -ENOMEM;
 	books.unused = 1;
 	books.entry_count = 1; /* NO_STACK */
-	return probe_ring_create(RING_SLOTS, on_stack, NULL, &books.ring);
+	return probe_ring_create("heap", RING_SLOTS, on_stack, NULL, &books.ring);
 }
 
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER; /* one start at a time */

@@ -1,5 +1,7 @@
 #include "probe/arch.h"
 
+#include <errno.h>
+
 #ifdef __x86_64__
 
 #define DWARF_REG_COUNT \
@@ -33,6 +35,24 @@ void arch_regs_from_ucontext_sigsafe(struct arch_regs *regs, const ucontext_t *c
 		regs->dwarf[i] = (uintptr_t)context->uc_mcontext.gregs[greg_of_dwarf[i]];
 	regs->sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
 	regs->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+}
+
+static bool is_syscall(const uint8_t *code)
+{
+	return code[0] == 0x0f && code[1] == 0x05;
+}
+
+/* Bytes of the page that is being executed can be read; its neighbours may not be there. */
+bool arch_in_system_call_sigsafe(const ucontext_t *context)
+{
+	uintptr_t pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+	uintptr_t offset = pc % ARCH_PAGE_BYTES;
+
+	/* To be restarted: the kernel has moved the pc back to the instruction. */
+	if (offset + 2 <= ARCH_PAGE_BYTES && is_syscall((const uint8_t *)pc))
+		return true;
+	return offset >= 2 && is_syscall((const uint8_t *)pc - 2) &&
+	       context->uc_mcontext.gregs[REG_RAX] == -EINTR;
 }
 
 bool arch_unwind_start(Dwfl_Thread *thread, const struct arch_regs *regs)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -31,6 +32,7 @@ struct probe_ring {
 	atomic_uint_fast64_t dropped_count;
 	sem_t filled; /* one post per filled slot, and one to stop */
 	pthread_t thread;
+	char thread_name[16];
 	atomic_bool stopping;
 	probe_on_stack *on_stack;
 	void *context;
@@ -119,7 +121,7 @@ static void *drain_main(void *data)
 	uint64_t position = 0;
 
 	probe_thread_observe();
-	pthread_setname_np(pthread_self(), "probe-unwind");
+	pthread_setname_np(pthread_self(), ring->thread_name);
 	for (;;) {
 		bool stopping = atomic_load(&ring->stopping);
 
@@ -131,8 +133,8 @@ static void *drain_main(void *data)
 	}
 }
 
-int probe_ring_create(
-	size_t slot_count, probe_on_stack *on_stack, void *context, struct probe_ring **ring)
+int probe_ring_create(const char *name, size_t slot_count, probe_on_stack *on_stack, void *context,
+	struct probe_ring **ring)
 {
 	struct probe_ring *made;
 	int err;
@@ -140,6 +142,7 @@ int probe_ring_create(
 	assert(slot_count > 0 && (slot_count & (slot_count - 1)) == 0);
 	probe_observe_begin();
 	made = xcalloc(1, sizeof(*made));
+	snprintf(made->thread_name, sizeof(made->thread_name), "unwind-%s", name);
 	made->slot_count = slot_count;
 	made->on_stack = on_stack;
 	made->context = context;

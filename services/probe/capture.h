@@ -43,9 +43,10 @@ typedef void probe_on_stack(const struct probe_stack *stack, void *context);
 struct probe_ring;
 
 /*
- * SLOT_COUNT is a power of two; a slot costs its 16 KiB only once it was used. Returns 0 or -errno.
+ * SLOT_COUNT is a power of two; a slot costs its 16 KiB only once it was used. NAME, of 8 letters at
+ * most, tells the ring's thread from others. Returns 0 or -errno.
  */
-int probe_ring_create(size_t slot_count, probe_on_stack *on_stack, void *context,
+int probe_ring_create(const char *name, size_t slot_count, probe_on_stack *on_stack, void *context,
 	struct probe_ring **ring) __attribute__((warn_unused_result));
 /*
  * Copies the stack that CONTEXT interrupted, or with NULL the caller's own. False if the ring was

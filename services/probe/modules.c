@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 
 #include "common/alloc.h"
@@ -12,6 +13,8 @@
 #include "probe/thread.h"
 
 #define REPORT_INTERVAL_NS (100 * CLOCK_NS_PER_MS)
+#define GRANULE_BYTES (2UL * 1024 * 1024)
+#define GRANULE_COUNT 4096
 
 /* A module that was there at start: the loader never unloads it. */
 struct lasting_module {
@@ -27,6 +30,11 @@ static size_t lasting_count;
 static struct loader_snapshot loaded; /* as it was reported */
 static int64_t reported_ns;
 static unsigned generation;
+/*
+ * Whether anything is mapped in a granule of the address space, folded into a small table: spares
+ * modules_maps() the search for almost every word that is no address of code.
+ */
+static bool mapped_granules[GRANULE_COUNT];
 
 /*
  * What was unloaded may be back at its old place with other contents: libdw would go on reading the
@@ -62,6 +70,31 @@ static void report_object(const struct loader_object *object)
 	free(resolved);
 }
 
+static int compare_start(const void *a, const void *b)
+{
+	const struct loader_object *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static bool *granule_of(uintptr_t address)
+{
+	return &mapped_granules[address / GRANULE_BYTES % GRANULE_COUNT];
+}
+
+/* What modules_maps() looks into. */
+static void index_loaded(void)
+{
+	qsort(loaded.objects, loaded.object_count, sizeof(loaded.objects[0]), compare_start);
+	memset(mapped_granules, 0, sizeof(mapped_granules));
+	for (size_t i = 0; i < loaded.object_count; i++) {
+		uintptr_t address = loaded.objects[i].start / GRANULE_BYTES * GRANULE_BYTES;
+
+		for (; address < loaded.objects[i].end; address += GRANULE_BYTES)
+			*granule_of(address) = true;
+	}
+}
+
 static void report(void)
 {
 	unsigned long long subs_before = loaded.counts.subs;
@@ -73,6 +106,7 @@ static void report(void)
 	for (size_t i = 0; i < loaded.object_count; i++)
 		report_object(&loaded.objects[i]);
 	dwfl_report_end(session, NULL, NULL);
+	index_loaded();
 	generation++;
 	reported_ns = clock_monotonic_ns();
 }
@@ -158,6 +192,11 @@ static Dwfl_Module *module_at(uintptr_t pc)
 	return pc >= start && pc < end ? module : NULL;
 }
 
+static bool is_current(struct loader_counts now)
+{
+	return now.adds == loaded.counts.adds && now.subs == loaded.counts.subs;
+}
+
 Dwfl_Module *modules_find(uintptr_t pc)
 {
 	struct loader_counts now;
@@ -167,7 +206,7 @@ Dwfl_Module *modules_find(uintptr_t pc)
 		return NULL;
 	module = module_at(pc);
 	now = loader_counts();
-	if (now.adds == loaded.counts.adds && now.subs == loaded.counts.subs)
+	if (is_current(now))
 		return module;
 	/* Only additions: what was known is still there. */
 	if (module && (now.subs == loaded.counts.subs || is_lasting(module)))
@@ -186,4 +225,28 @@ Dwfl_Module *modules_find(uintptr_t pc)
 unsigned modules_generation(void)
 {
 	return generation;
+}
+
+bool modules_are_current(void)
+{
+	return is_current(loader_counts());
+}
+
+bool modules_maps(uintptr_t address)
+{
+	size_t low = 0, high = loaded.object_count;
+
+	if (!*granule_of(address))
+		return false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (address < loaded.objects[middle].start)
+			high = middle;
+		else if (address >= loaded.objects[middle].end)
+			low = middle + 1;
+		else
+			return true;
+	}
+	return false;
 }

@@ -40,5 +40,9 @@ Dwfl_Module *modules_find(uintptr_t pc);
  * Lock held.
  */
 unsigned modules_generation(void);
+/* Whether nothing was loaded or unloaded since modules were reported. Lock held. */
+bool modules_are_current(void);
+/* Whether ADDRESS lies in an object as it was reported. Lock held. */
+bool modules_maps(uintptr_t address);
 
 #endif

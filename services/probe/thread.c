@@ -1,8 +1,7 @@
 #include "probe/thread.h"
 
 #include <assert.h>
-#include <dlfcn.h>
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,33 +9,45 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "probe/thread_internal.h"
 
 #define LISTENERS_MAX 8
 
+/* Room for the frames that libc puts below (that is, above) a thread's first function. */
+#define FIRST_FRAMES_BYTES 1024
+
 /* Guards everything below and the links of every entry. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct probe_thread *list_head;
-static size_t list_count;
+/* A ring with one entry that is no thread: its next is the oldest, its previous the newest. */
+static struct probe_thread list = {.next = &list, .previous = &list};
+static uint64_t last_number;
+static size_t born_count;
 static const struct probe_thread_listener *listeners[LISTENERS_MAX];
 static size_t listener_count;
 
-static __thread struct probe_thread *self;
+__thread struct probe_thread *thread_self;
 static __thread unsigned observe_depth;
 
 static pthread_once_t end_key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t end_key;
 
-typedef int pthread_create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+static void link_before(struct probe_thread *thread, struct probe_thread *next)
+{
+	thread->next = next;
+	thread->previous = next->previous;
+	thread->previous->next = thread;
+	next->previous = thread;
+}
 
-struct birth {
-	void *(*routine)(void *);
-	void *arg;
-	uintptr_t created_by_pc;
-	bool observer; /* a thread started by an observer's own work is one too */
-};
+static void unlink_thread(struct probe_thread *thread)
+{
+	thread->previous->next = thread->next;
+	thread->next->previous = thread->previous;
+}
 
 static void find_stack(struct probe_thread *thread)
 {
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	pthread_attr_t attr;
 	void *start;
 	size_t size_bytes;
@@ -48,23 +59,30 @@ static void find_stack(struct probe_thread *thread)
 		thread->stack_end = thread->stack_start + size_bytes;
 	}
 	pthread_attr_destroy(&attr);
+	/*
+	 * Above its first frame libc keeps the thread's own storage, kilobytes of it: none of the
+	 * stack.
+	 */
+	if (gettid() != getpid() && thread->stack_end - here > FIRST_FRAMES_BYTES)
+		thread->stack_end = here + FIRST_FRAMES_BYTES;
 }
 
 static void thread_end(void *data)
 {
 	struct probe_thread *thread = data;
 
+	probe_observe_begin();
 	pthread_mutex_lock(&list_lock);
 	for (size_t i = 0; i < listener_count; i++)
 		if (listeners[i]->on_end)
 			listeners[i]->on_end(thread);
-	*thread->link = thread->next;
-	if (thread->next)
-		thread->next->link = thread->link;
-	list_count--;
-	self = NULL;
+	dump_thread_ends(thread);
+	unlink_thread(thread);
+	born_count--;
+	thread_self = NULL;
 	pthread_mutex_unlock(&list_lock);
 	free(thread);
+	probe_observe_end();
 }
 
 static void make_end_key(void)
@@ -75,28 +93,35 @@ static void make_end_key(void)
 	}
 }
 
-static void thread_begin(uintptr_t created_by_pc, bool observer)
+void thread_announce(struct probe_thread *thread)
 {
-	struct probe_thread *thread;
+	pthread_mutex_lock(&list_lock);
+	thread->number = ++last_number;
+	link_before(thread, &list);
+	pthread_mutex_unlock(&list_lock);
+}
+
+void thread_drop(struct probe_thread *thread)
+{
+	pthread_mutex_lock(&list_lock);
+	unlink_thread(thread);
+	pthread_mutex_unlock(&list_lock);
+}
+
+void thread_born(struct probe_thread *thread)
+{
+	pid_t tid = gettid();
 
 	probe_observe_begin();
 	pthread_once(&end_key_once, make_end_key);
-	thread = xcalloc(1, sizeof(*thread));
 	thread->pthread = pthread_self();
-	thread->tid = gettid();
-	thread->created_by_pc = created_by_pc;
-	thread->created_ns = clock_monotonic_ns();
-	thread->observer = observer;
 	find_stack(thread);
 
 	pthread_mutex_lock(&list_lock);
-	thread->next = list_head;
-	thread->link = &list_head;
-	if (list_head)
-		list_head->link = &thread->next;
-	list_head = thread;
-	list_count++;
-	self = thread;
+	thread->tid = tid;
+	thread->created_ns = clock_monotonic_ns();
+	born_count++;
+	thread_self = thread;
 	for (size_t i = 0; i < listener_count; i++)
 		if (listeners[i]->on_start)
 			listeners[i]->on_start(thread);
@@ -108,73 +133,42 @@ static void thread_begin(uintptr_t created_by_pc, bool observer)
 	probe_observe_end();
 }
 
-/* Not static: this frame is at the bottom of every thread's stack and should say what it is. */
-void *probe_thread_main(void *data);
-
-void *probe_thread_main(void *data)
+void thread_set_creator(uint64_t number, const struct depot_stack *stack)
 {
-	struct birth birth = *(struct birth *)data;
-
-	free(data);
-	thread_begin(birth.created_by_pc, birth.observer);
-	return birth.routine(birth.arg);
-}
-
-static pthread_create_fn *next_pthread_create(void)
-{
-	static pthread_create_fn *next;
-	pthread_create_fn *found = __atomic_load_n(&next, __ATOMIC_RELAXED);
-
-	if (!found) {
-		found = (pthread_create_fn *)dlsym(RTLD_NEXT, "pthread_create");
-		__atomic_store_n(&next, found, __ATOMIC_RELAXED);
-	}
-	return found;
-}
-
-/*
- * The interposer. Defined in the executable, it also takes the calls of shared libraries
- * (-Wl,--wrap would see only our own objects).
- */
-int pthread_create(
-	pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
-{
-	struct birth *birth;
-	int err;
-
-	probe_observe_begin();
-	birth = malloc(sizeof(*birth));
-	if (!birth) {
-		probe_observe_end();
-		return EAGAIN;
-	}
-	birth->routine = routine;
-	birth->arg = arg;
-	birth->created_by_pc = (uintptr_t)__builtin_return_address(0) - 1;
-	birth->observer = self && self->observer;
-	err = next_pthread_create()(thread, attr, probe_thread_main, birth);
-	if (err)
-		free(birth);
-	probe_observe_end();
-	return err;
+	pthread_mutex_lock(&list_lock);
+	for (struct probe_thread *thread = list.previous; thread != &list;
+		thread = thread->previous)
+		if (thread->number == number) {
+			thread->created_by = stack;
+			break;
+		}
+	pthread_mutex_unlock(&list_lock);
 }
 
 void probe_thread_init(void)
 {
-	if (!self)
-		thread_begin(0, false);
+	struct probe_thread *thread;
+
+	if (thread_self)
+		return;
+	probe_observe_begin();
+	thread = xcalloc(1, sizeof(*thread));
+	thread_announce(thread);
+	thread_born(thread);
+	probe_observe_end();
 }
 
 struct probe_thread *probe_thread_self(void)
 {
-	return self;
+	return thread_self;
 }
 
 void probe_thread_for_each(void (*visit)(struct probe_thread *thread, void *context), void *context)
 {
 	pthread_mutex_lock(&list_lock);
-	for (struct probe_thread *thread = list_head; thread; thread = thread->next)
-		visit(thread, context);
+	for (struct probe_thread *thread = list.next; thread != &list; thread = thread->next)
+		if (thread->tid != 0)
+			visit(thread, context);
 	pthread_mutex_unlock(&list_lock);
 }
 
@@ -183,9 +177,53 @@ size_t probe_thread_count(void)
 	size_t count;
 
 	pthread_mutex_lock(&list_lock);
-	count = list_count;
+	count = born_count;
 	pthread_mutex_unlock(&list_lock);
 	return count;
+}
+
+void probe_thread_walk_begin(struct probe_thread_walk *walk)
+{
+	memset(walk, 0, sizeof(*walk));
+	pthread_mutex_lock(&list_lock);
+	walk->end_number = last_number;
+	link_before(&walk->bookmark, list.next);
+	pthread_mutex_unlock(&list_lock);
+}
+
+size_t probe_thread_walk_next(struct probe_thread_walk *walk, size_t max_count,
+	void (*visit)(struct probe_thread *thread, void *context), void *context)
+{
+	struct probe_thread *thread;
+	size_t count = 0;
+
+	pthread_mutex_lock(&list_lock);
+	thread = walk->bookmark.next;
+	while (thread != &list && thread->number <= walk->end_number && count < max_count) {
+		if (thread->tid != 0) {
+			visit(thread, context);
+			count++;
+		}
+		thread = thread->next;
+	}
+	unlink_thread(&walk->bookmark);
+	link_before(&walk->bookmark, thread);
+	pthread_mutex_unlock(&list_lock);
+	return count;
+}
+
+void probe_thread_walk_end(struct probe_thread_walk *walk)
+{
+	pthread_mutex_lock(&list_lock);
+	unlink_thread(&walk->bookmark);
+	pthread_mutex_unlock(&list_lock);
+}
+
+void probe_thread_locked(void (*work)(void *context), void *context)
+{
+	pthread_mutex_lock(&list_lock);
+	work(context);
+	pthread_mutex_unlock(&list_lock);
 }
 
 void probe_thread_subscribe(const struct probe_thread_listener *listener)
@@ -199,10 +237,10 @@ void probe_thread_subscribe(const struct probe_thread_listener *listener)
 void probe_thread_observe(void)
 {
 	observe_depth++;
-	if (!self)
+	if (!thread_self)
 		return;
 	pthread_mutex_lock(&list_lock);
-	self->observer = true;
+	thread_self->observer = true;
 	pthread_mutex_unlock(&list_lock);
 }
 

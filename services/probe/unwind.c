@@ -6,6 +6,7 @@
 
 #include "probe/modules.h"
 #include "probe/thread.h"
+#include "probe/unwind_memo.h"
 
 #define ONLY_TID 1 /* libdw asks for threads by number; the one copy at hand is number 1 */
 
@@ -79,6 +80,21 @@ static size_t walk_locked(Dwfl *dwfl, uintptr_t *pcs, size_t max_count)
 	return walk.count;
 }
 
+static size_t walk_anew(Dwfl *dwfl, const struct stack_copy *copy, uintptr_t *pcs, size_t max_count)
+{
+	unsigned generation = modules_generation();
+	size_t count;
+
+	current = copy;
+	count = walk_locked(dwfl, pcs, max_count);
+	/* A walk ends where a library begins that was loaded since the last look: look again, once. */
+	if (count < max_count && !modules_find(count ? pcs[count - 1] : copy->regs.pc) &&
+		modules_generation() != generation)
+		count = walk_locked(dwfl, pcs, max_count);
+	current = NULL;
+	return count;
+}
+
 size_t unwind_walk(const struct stack_copy *copy, uintptr_t *pcs, size_t max_count)
 {
 	size_t count = 0;
@@ -89,18 +105,14 @@ size_t unwind_walk(const struct stack_copy *copy, uintptr_t *pcs, size_t max_cou
 	probe_observe_begin();
 	dwfl = modules_lock();
 	if (dwfl) {
-		unsigned generation = modules_generation();
+		uint64_t key = unwind_memo_key(copy);
 
-		current = copy;
-		count = walk_locked(dwfl, pcs, max_count);
-		/*
-		 * A walk ends where a library begins that was loaded since the last look: look
-		 * again, once.
-		 */
-		if (count < max_count && !modules_find(count ? pcs[count - 1] : copy->regs.pc) &&
-			modules_generation() != generation)
-			count = walk_locked(dwfl, pcs, max_count);
-		current = NULL;
+		count = unwind_memo_find(key, pcs, max_count);
+		if (count == 0) {
+			count = walk_anew(dwfl, copy, pcs, max_count);
+			if (count < max_count)
+				unwind_memo_add(key, pcs, count);
+		}
 	}
 	modules_unlock();
 	probe_observe_end();

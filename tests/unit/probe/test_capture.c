@@ -110,7 +110,7 @@ static void open_ring(size_t slot_count)
 
 	atomic_store(&seen_count, 0);
 	atomic_store(&named_count, 0);
-	assert_int_equal(probe_ring_create(slot_count, on_stack, &seen_count, &ring), 0);
+	assert_int_equal(probe_ring_create("test", slot_count, on_stack, &seen_count, &ring), 0);
 	sigaction(SIGUSR1, &action, NULL);
 }
 

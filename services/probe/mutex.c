@@ -1,0 +1,243 @@
+/*
+ * The interposers of mutexes and conditions. An uncontended lock must cost next to nothing: it is
+ * tried first, and only who finds the mutex taken is timed and entered in the books. An unlock
+ * looks at the mutex's own futex word, which says whether anybody may wait.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "probe/contended.h"
+#include "probe/interpose.h"
+#include "probe/thread_internal.h"
+#include "probe/wait_internal.h"
+
+#define CALLER ((uintptr_t)__builtin_return_address(0) - 1)
+
+static struct probe_locked_site *site_of(struct probe_thread *thread, const void *mutex)
+{
+	return &thread->locked[(uintptr_t)mutex / sizeof(long) % PROBE_LOCKED_SITES];
+}
+
+static void note_locked(const void *mutex, uintptr_t pc)
+{
+	struct probe_locked_site *site;
+
+	if (!thread_self)
+		return;
+	site = site_of(thread_self, mutex);
+	atomic_store_explicit(&site->mutex, mutex, memory_order_relaxed);
+	atomic_store_explicit(&site->pc, pc, memory_order_relaxed);
+}
+
+/* The field that glibc's "contended" state (2) is in; libc itself looks at it in every unlock. */
+static bool may_be_awaited(const pthread_mutex_t *mutex)
+{
+	return __atomic_load_n(&mutex->__data.__lock, __ATOMIC_RELAXED) > 1;
+}
+
+__attribute__((noinline)) static void note_contended_unlock(const void *mutex)
+{
+	const struct probe_wait_listener *listener = wait_listener();
+	int64_t waited_ns;
+	unsigned waiter_count = contended_take(mutex, &waited_ns);
+
+	if (listener && waiter_count > 0)
+		listener->on_contended_unlock(waited_ns, waiter_count);
+}
+
+static void before_unlock(const pthread_mutex_t *mutex)
+{
+	if (__builtin_expect(may_be_awaited(mutex), 0))
+		note_contended_unlock(mutex);
+}
+
+struct mutex_wait {
+	struct probe_wait outer;
+	const void *mutex;
+	bool joined;
+};
+
+static void begin(
+	struct mutex_wait *wait, const struct probe_wait_call *call, const pthread_mutex_t *mutex)
+{
+	wait->mutex = mutex;
+	wait->joined = contended_join(mutex);
+	wait_begin(call, mutex, &wait->outer);
+}
+
+static int end(const struct mutex_wait *wait, int err, uintptr_t pc)
+{
+	if (wait->joined)
+		contended_leave(wait->mutex);
+	if (err == 0)
+		note_locked(wait->mutex, pc);
+	wait_end(&wait->outer);
+	return err;
+}
+
+static int try(pthread_mutex_t *mutex)
+{
+	static void *cache;
+	__typeof__(&pthread_mutex_trylock) next = interpose_next(&cache, "pthread_mutex_trylock");
+
+	return next(mutex);
+}
+
+__attribute__((noinline)) static int wait_and_lock(pthread_mutex_t *mutex, uintptr_t pc)
+{
+	static const struct probe_wait_call call = {
+		"pthread_mutex_lock", "futex wait", PROBE_WAIT_MUTEX};
+	static void *cache;
+	__typeof__(&pthread_mutex_lock) next = interpose_next(&cache, "pthread_mutex_lock");
+	struct mutex_wait wait;
+
+	begin(&wait, &call, mutex);
+	return end(&wait, next(mutex), pc);
+}
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	int err = try(mutex);
+
+	if (__builtin_expect(err == 0, 1))
+		note_locked(mutex, CALLER);
+	else if (err == EBUSY)
+		err = wait_and_lock(mutex, CALLER);
+	return err;
+}
+
+int pthread_mutex_trylock(pthread_mutex_t *mutex)
+{
+	int err = try(mutex);
+
+	if (err == 0)
+		note_locked(mutex, CALLER);
+	return err;
+}
+
+int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until)
+{
+	static const struct probe_wait_call call = {
+		"pthread_mutex_timedlock", "futex wait", PROBE_WAIT_MUTEX};
+	static void *cache;
+	__typeof__(&pthread_mutex_timedlock) next = interpose_next(
+		&cache, "pthread_mutex_timedlock");
+	struct mutex_wait wait;
+	int err = try(mutex);
+
+	if (err == EBUSY) {
+		begin(&wait, &call, mutex);
+		err = end(&wait, next(mutex, until), CALLER);
+	} else if (err == 0) {
+		note_locked(mutex, CALLER);
+	}
+	return err;
+}
+
+int pthread_mutex_clocklock(
+	pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until)
+{
+	static const struct probe_wait_call call = {
+		"pthread_mutex_clocklock", "futex wait", PROBE_WAIT_MUTEX};
+	static void *cache;
+	__typeof__(&pthread_mutex_clocklock) next = interpose_next(
+		&cache, "pthread_mutex_clocklock");
+	struct mutex_wait wait;
+	int err = try(mutex);
+
+	if (err == EBUSY) {
+		begin(&wait, &call, mutex);
+		err = end(&wait, next(mutex, clock, until), CALLER);
+	} else if (err == 0) {
+		note_locked(mutex, CALLER);
+	}
+	return err;
+}
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	static void *cache;
+	__typeof__(&pthread_mutex_unlock) next = interpose_next(&cache, "pthread_mutex_unlock");
+
+	before_unlock(mutex);
+	return next(mutex);
+}
+
+/* A condition's wait unlocks the mutex inside libc, unseen, and locks it again for who had it. */
+
+int pthread_cond_wait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex)
+{
+	static const struct probe_wait_call call = {
+		"pthread_cond_wait", "futex wait", PROBE_WAIT_COND};
+	static void *cache;
+	__typeof__(&pthread_cond_wait) next = interpose_next(&cache, "pthread_cond_wait");
+	struct probe_wait outer;
+	int err;
+
+	before_unlock(mutex);
+	wait_begin(&call, cond, &outer);
+	err = next(cond, mutex);
+	wait_end(&outer);
+	return err;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+	const struct timespec *restrict until)
+{
+	static const struct probe_wait_call call = {
+		"pthread_cond_timedwait", "futex wait", PROBE_WAIT_COND};
+	static void *cache;
+	__typeof__(&pthread_cond_timedwait) next = interpose_next(&cache, "pthread_cond_timedwait");
+	struct probe_wait outer;
+	int err;
+
+	before_unlock(mutex);
+	wait_begin(&call, cond, &outer);
+	err = next(cond, mutex, until);
+	wait_end(&outer);
+	return err;
+}
+
+int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+	clockid_t clock, const struct timespec *restrict until)
+{
+	static const struct probe_wait_call call = {
+		"pthread_cond_clockwait", "futex wait", PROBE_WAIT_COND};
+	static void *cache;
+	__typeof__(&pthread_cond_clockwait) next = interpose_next(&cache, "pthread_cond_clockwait");
+	struct probe_wait outer;
+	int err;
+
+	before_unlock(mutex);
+	wait_begin(&call, cond, &outer);
+	err = next(cond, mutex, clock, until);
+	wait_end(&outer);
+	return err;
+}
+
+struct question {
+	pid_t tid;
+	const void *mutex;
+	uintptr_t pc;
+};
+
+static void answer(struct probe_thread *thread, void *context)
+{
+	struct question *question = context;
+	const struct probe_locked_site *site = site_of(thread, question->mutex);
+
+	if (thread->tid == question->tid &&
+		atomic_load_explicit(&site->mutex, memory_order_relaxed) == question->mutex)
+		question->pc = atomic_load_explicit(&site->pc, memory_order_relaxed);
+}
+
+uintptr_t probe_locked_at(pid_t tid, const void *mutex)
+{
+	struct question question = {.tid = tid, .mutex = mutex};
+
+	probe_thread_for_each(answer, &question);
+	return question.pc;
+}

@@ -1,0 +1,69 @@
+/*
+ * wait: what a thread waits for, and since when, kept by interposing the calls that wait.
+ *
+ * waits.def lists the calls; each marks the thread's entry (thread.h) before it goes on to libc's,
+ * and clears it after. The mutex calls (mutex.c) do it only where they find the mutex taken.
+ *
+ * Shape:     `call` is NULL while the thread does not wait. The mark is written by the thread
+ *            itself: a signal handler in that thread reads it whole, others may see it torn.
+ * Thread:    listeners run in the thread that waited, or unlocked, with no lock of probe held; not
+ *            in threads that observe.
+ */
+#ifndef SICKBAY_PROBE_WAIT_H
+#define SICKBAY_PROBE_WAIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum probe_wait_kind {
+	PROBE_WAIT_MUTEX,
+	PROBE_WAIT_COND,
+	PROBE_WAIT_SEMAPHORE,
+	PROBE_WAIT_THREAD, /* for its end */
+	PROBE_WAIT_IO,
+	PROBE_WAIT_TIME,
+	PROBE_WAIT_SIGNAL,
+};
+
+struct probe_wait_call {
+	const char *function; /* "pthread_cond_wait" */
+	const char *state;    /* in the words of the kernel: "futex wait" */
+	enum probe_wait_kind kind;
+};
+
+struct probe_wait {
+	const struct probe_wait_call *call;
+	const void *object; /* the mutex, condition or semaphore; else NULL */
+	int64_t since_ns;   /* monotonic */
+};
+
+struct probe_wait_listener {
+	/* After a wait for another thread: of the kinds MUTEX, COND, SEMAPHORE, THREAD. */
+	void (*on_wait_end)(enum probe_wait_kind kind, int64_t waited_ns);
+	/*
+	 * Before a mutex is unlocked that others wait for. WAITED_NS: how long they did, together,
+	 * since it was locked; WAITER_COUNT: how many did.
+	 */
+	void (*on_contended_unlock)(int64_t waited_ns, unsigned waiter_count);
+};
+/* One listener in all, for good; it must outlive the process. */
+void probe_wait_subscribe(const struct probe_wait_listener *listener);
+
+/*
+ * Mutexes that threads wait for just now: how long they did, together, since the mutex was locked.
+ * Mutexes beyond PROBE_CONTENDED_MAX at once are left out.
+ */
+#define PROBE_CONTENDED_MAX 1024
+void probe_contended_for_each(
+	void (*visit)(const void *mutex, int64_t waited_ns, unsigned waiter_count, void *context),
+	void *context);
+
+/*
+ * Where thread TID last locked MUTEX, as an address within the call; 0 where that is not known any
+ * more. Meant for a mutex that it holds. MT-Safe.
+ */
+uintptr_t probe_locked_at(pid_t tid, const void *mutex);
+
+#endif
