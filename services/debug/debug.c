@@ -37,6 +37,9 @@ void debug_init(void)
 	err = modules_init();
 	if (err)
 		log_printf("no symbols: %s; profiles will show addresses only", strerror(-err));
+	err = probe_births_start();
+	if (err)
+		log_printf("no creators of threads: %s", strerror(-err));
 	cpu_profile_init();
 	err = heap_sampler_start(HEAP_RATE_DEFAULT_BYTES);
 	if (err == -ENOTSUP)

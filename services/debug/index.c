@@ -6,6 +6,7 @@
 #include "debug/internal.h"
 #include "diag/heap.h"
 #include "probe/symbolize.h"
+#include "probe/thread.h"
 
 static const struct entry {
 	const char *name, *description;
@@ -36,6 +37,8 @@ static int64_t count_of(const char *name, const struct heap_snapshot *snapshot)
 {
 	int64_t count = 0;
 
+	if (strncmp(name, "thread", 6) == 0 || strncmp(name, "goroutine", 9) == 0)
+		return (int64_t)probe_thread_count();
 	if (strcmp(name, "heap") != 0 && strcmp(name, "allocs") != 0)
 		return -1;
 	for (size_t i = 0; snapshot && i < snapshot->entry_count; i++)

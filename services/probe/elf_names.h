@@ -14,7 +14,10 @@
 #include <elfutils/libdwfl.h>
 #include <stdint.h>
 
-/* The function that has PC; *START is where it begins, and is left alone if there is none. */
+/*
+ * The function, or variable, that has PC; *START is where it begins, and is left alone if there is
+ * none.
+ */
 const char *elf_names_find(Dwfl_Module *module, uintptr_t pc, uintptr_t *start);
 /*
  * Of NAME and the names the dynamic symbol table exports for the function at START, the one with

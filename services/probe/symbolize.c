@@ -260,6 +260,26 @@ const struct probe_symbol *probe_symbolize_guest(uintptr_t pc)
 	return symbolize(pc, true);
 }
 
+const char *probe_variable_name(uintptr_t address, uintptr_t *offset)
+{
+	const char *name = NULL;
+	Dwfl_Module *module;
+	uintptr_t start;
+
+	probe_observe_begin();
+	modules_lock();
+	module = modules_find(address);
+	if (module)
+		name = elf_names_find(module, address, &start);
+	if (name) {
+		*offset = address - start;
+		name = intern(name);
+	}
+	modules_unlock();
+	probe_observe_end();
+	return name;
+}
+
 const struct probe_module *probe_main_module(void)
 {
 	const struct probe_module *described = NULL;

@@ -55,6 +55,11 @@ const struct probe_symbol *probe_symbolize(uintptr_t pc) __attribute__((returns_
  * PROBE_SYMBOL_GUEST_MAX places of the cache, so that no request can fill it.
  */
 const struct probe_symbol *probe_symbolize_guest(uintptr_t pc) __attribute__((returns_nonnull));
+/*
+ * The variable that has ADDRESS, and how far into it that is; NULL where no symbol says (memory from
+ * malloc, stripped programs).
+ */
+const char *probe_variable_name(uintptr_t address, uintptr_t *offset);
 /* The module of the program itself: mapping 1 of every profile. NULL if nothing could be read. */
 const struct probe_module *probe_main_module(void);
 /* How many answers were refused because the cache was full. */
