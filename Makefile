@@ -27,8 +27,9 @@ PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw libunwind
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 # Frame pointers and real calls keep every stack complete, in any tool.
+# -fexceptions: a cancelled thread runs the cleanups of the frames it leaves.
 CFLAGS := -std=gnu17 $(OPTIMISE) -g -fno-omit-frame-pointer -fno-optimize-sibling-calls \
-	-fno-partial-inlining -pthread
+	-fno-partial-inlining -fexceptions -pthread
 CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iservices -I$(BUILD) -I$(BUILD)/proto
 # -rdynamic: what we interpose must be seen by the shared libraries too.
 LDFLAGS := -rdynamic -pthread

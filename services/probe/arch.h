@@ -25,6 +25,21 @@ struct arch_regs {
 	uintptr_t pc, sp;
 };
 
+/*
+ * What a walk can start from in a frame that stands still: the registers that a call preserves. Taken
+ * by that frame's own function, which must not return before the walk is over.
+ */
+#define ARCH_ANCHOR_WORDS 16
+
+struct arch_anchor {
+	uintptr_t words[ARCH_ANCHOR_WORDS];
+};
+
+/* A handful of stores; AS-Safe. Not a macro: the frame is its caller's. */
+void arch_anchor_take(struct arch_anchor *anchor);
+/* Registers that a call does not preserve become 0. */
+void arch_regs_from_anchor(struct arch_regs *regs, const struct arch_anchor *anchor);
+
 /* Bytes below the stack pointer that a leaf function may use. */
 extern const uintptr_t arch_red_zone_bytes;
 

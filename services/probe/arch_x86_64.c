@@ -37,6 +37,36 @@ void arch_regs_from_ucontext_sigsafe(struct arch_regs *regs, const ucontext_t *c
 	regs->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 }
 
+/* Written out: a compiler's prologue would already have moved some of these. */
+__asm__(".text\n"
+	".globl arch_anchor_take\n"
+	".type arch_anchor_take, @function\n"
+	"arch_anchor_take:\n"
+	"	.cfi_startproc\n"
+	"	mov %rbx, 0(%rdi)\n"
+	"	mov %rbp, 8(%rdi)\n"
+	"	mov %r12, 16(%rdi)\n"
+	"	mov %r13, 24(%rdi)\n"
+	"	mov %r14, 32(%rdi)\n"
+	"	mov %r15, 40(%rdi)\n"
+	"	lea 8(%rsp), %rax\n" /* after the return */
+	"	mov %rax, 48(%rdi)\n"
+	"	mov (%rsp), %rax\n"
+	"	mov %rax, 56(%rdi)\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size arch_anchor_take, . - arch_anchor_take\n");
+
+void arch_regs_from_anchor(struct arch_regs *regs, const struct arch_anchor *anchor)
+{
+	/* DWARF numbers, in the order of the words above. */
+	static const int dwarf_of_word[] = {3, 6, 12, 13, 14, 15, 7, 16};
+
+	*regs = (struct arch_regs){.sp = anchor->words[6], .pc = anchor->words[7]};
+	for (size_t i = 0; i < sizeof(dwarf_of_word) / sizeof(dwarf_of_word[0]); i++)
+		regs->dwarf[dwarf_of_word[i]] = anchor->words[i];
+}
+
 static bool is_syscall(const uint8_t *code)
 {
 	return code[0] == 0x0f && code[1] == 0x05;

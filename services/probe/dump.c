@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +18,7 @@
 #include "probe/stack_copy.h"
 #include "probe/thread_internal.h"
 #include "probe/unwind.h"
+#include "probe/wait_internal.h"
 
 #define DUMP_SIGNAL SIGURG
 /* Portions that were left behind with a thread still writing into one of their slots. */
@@ -81,17 +82,12 @@ static void close_one_sigsafe(struct portion *portion)
 
 static void fill_sigsafe(struct dump_slot *slot, const ucontext_t *context)
 {
-	struct probe_dumped *dumped = &slot->dumped;
+	const struct wait_frame *frame = atomic_load(&thread_self->wait_frame);
 
 	stack_copy_take_sigsafe(&slot->copy, context);
-	dumped->in_system_call = arch_in_system_call_sigsafe(context);
-	dumped->wait = thread_self->wait;
-	/* The thread waits for the mutex, so it is there. */
-	if (dumped->wait.call && dumped->wait.call->kind == PROBE_WAIT_MUTEX)
-		dumped->mutex_owner = __atomic_load_n(
-			&((const pthread_mutex_t *)dumped->wait.object)->__data.__owner,
-			__ATOMIC_RELAXED);
-	(void)prctl(PR_GET_NAME, dumped->name);
+	slot->dumped.in_system_call = arch_in_system_call_sigsafe(context);
+	if (frame)
+		slot->dumped.wait = frame->wait;
 }
 
 static void on_dump_signal(int signal, siginfo_t *info, void *context)
@@ -145,7 +141,19 @@ static void answer_myself(struct dump_slot *slot)
 	close_one_sigsafe(slot->portion);
 }
 
-/* With the list locked. */
+static bool answer_for_waiting(struct dump_slot *slot)
+{
+	if (!wait_copy_stack(slot->thread, &slot->copy, &slot->dumped.wait))
+		return false;
+	slot->dumped.in_system_call = true;
+	atomic_store(&slot->state, SLOT_ANSWERED);
+	return true;
+}
+
+/*
+ * With the list locked. Threads that wait in an interposed call are read where they stand, which
+ * costs them nothing; only the others are sent a signal.
+ */
 static void ask(struct probe_thread *thread, void *context)
 {
 	struct dump *dump = context;
@@ -165,6 +173,9 @@ static void ask(struct probe_thread *thread, void *context)
 		.created_by_pc = thread->created_by_pc,
 		.created_by = thread->created_by,
 	};
+	memcpy(slot->dumped.name, thread->name, sizeof(thread->name));
+	if (answer_for_waiting(slot))
+		return;
 	atomic_store(&slot->state, SLOT_ASKED);
 	atomic_fetch_add(&portion->open_count, 1);
 	if (thread == thread_self) {
@@ -222,8 +233,6 @@ static void withdraw(void *context)
 		if (atomic_load(&slot->state) != SLOT_ASKED ||
 			atomic_exchange(&slot->thread->dump_slot, NULL) != slot)
 			continue;
-		slot->dumped.wait = slot->thread->wait;
-		slot->dumped.time_ns = clock_monotonic_ns();
 		atomic_store(&slot->state, SLOT_WITHDRAWN);
 		close_one_sigsafe(portion);
 	}
@@ -252,6 +261,23 @@ static bool collect(struct dump *dump)
 
 /* ---- handing on ---- */
 
+/*
+ * Of the mutex, if it is one. The thread may have got it meanwhile, and given it back to the system:
+ * the kernel reads where we might fault.
+ */
+static pid_t owner_of(const struct probe_wait *wait)
+{
+	const pthread_mutex_t *mutex = wait->object;
+	int owner = 0;
+	struct iovec here = {&owner, sizeof(owner)};
+	struct iovec there;
+
+	if (!wait->call || wait->call->kind != PROBE_WAIT_MUTEX)
+		return 0;
+	there = (struct iovec){(void *)&mutex->__data.__owner, sizeof(owner)};
+	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == sizeof(owner) ? owner : 0;
+}
+
 static void hand_on_unwound(struct dump *dump, struct dump_slot *slot)
 {
 	struct probe_dumped *dumped = &slot->dumped;
@@ -260,6 +286,7 @@ static void hand_on_unwound(struct dump *dump, struct dump_slot *slot)
 	dumped->time_ns = slot->copy.time_ns;
 	dumped->pc_count = unwind_walk(&slot->copy, dumped->pcs, PROBE_STACK_MAX);
 	dumped->truncated = slot->copy.truncated || dumped->pc_count == PROBE_STACK_MAX;
+	dumped->mutex_owner = owner_of(&dumped->wait);
 	dump->on_dumped(dumped, dump->context);
 }
 
@@ -276,14 +303,11 @@ static void hand_on_silent(struct dump *dump, struct dump_slot *slot, enum slot_
 		.answer = PROBE_SILENT,
 	};
 
-	if (state == SLOT_WITHDRAWN) {
-		silent.wait = dumped->wait;
-		silent.time_ns = dumped->time_ns;
-		if (dumped->answer == PROBE_BLOCKS_SIGNAL)
-			silent.answer = PROBE_BLOCKS_SIGNAL;
-	}
-	if (probe_task_name(silent.tid, silent.name) == 0)
-		dump->on_dumped(&silent, dump->context);
+	memcpy(silent.name, dumped->name, sizeof(silent.name));
+	if (state == SLOT_WITHDRAWN && dumped->answer == PROBE_BLOCKS_SIGNAL)
+		silent.answer = PROBE_BLOCKS_SIGNAL;
+	silent.time_ns = clock_monotonic_ns();
+	dump->on_dumped(&silent, dump->context);
 }
 
 static void hand_on_portion(struct dump *dump)

@@ -1,11 +1,12 @@
 /*
  * dump: the stacks of all threads, now.
  *
- * Each thread gets a signal (SIGURG, which is ignored by default and which debuggers let pass), and
- * its handler only copies: registers, stack, name, what it waits for. Unwinding happens in the
- * caller, portion by portion, so that ten thousand threads need the memory of PROBE_DUMP_PORTION
- * copies. A thread that blocks the signal, or does not answer in time, is reported as such; what it
- * answers later goes nowhere. Threads past pthread_create are reported without a stack.
+ * A thread that waits in an interposed call (wait.h) is read where it stands, undisturbed. Each of
+ * the others gets a signal (SIGURG, which is ignored by default and which debuggers let pass), and
+ * its handler only copies. Unwinding happens in the caller, portion by portion, so that ten thousand
+ * threads need the memory of PROBE_DUMP_PORTION copies. A thread that blocks the signal, or does not
+ * answer in time, is reported as such; what it answers later goes nowhere. Threads past
+ * pthread_create are reported without a stack.
  *
  * Shape:     every thread once, the oldest first; the calling thread is one of them.
  * Errors:    -errno of memory; what was visited by then stands.

@@ -54,27 +54,13 @@ static void before_unlock(const pthread_mutex_t *mutex)
 		note_contended_unlock(mutex);
 }
 
-struct mutex_wait {
-	struct probe_wait outer;
-	const void *mutex;
-	bool joined;
-};
-
-static void begin(
-	struct mutex_wait *wait, const struct probe_wait_call *call, const pthread_mutex_t *mutex)
+/* After a wait: the mutex is ours, or ERR says why not. */
+static int waited(const pthread_mutex_t *mutex, bool joined, int err, uintptr_t pc)
 {
-	wait->mutex = mutex;
-	wait->joined = contended_join(mutex);
-	wait_begin(call, mutex, &wait->outer);
-}
-
-static int end(const struct mutex_wait *wait, int err, uintptr_t pc)
-{
-	if (wait->joined)
-		contended_leave(wait->mutex);
+	if (joined)
+		contended_leave(mutex);
 	if (err == 0)
-		note_locked(wait->mutex, pc);
-	wait_end(&wait->outer);
+		note_locked(mutex, pc);
 	return err;
 }
 
@@ -86,16 +72,17 @@ static int try(pthread_mutex_t *mutex)
 	return next(mutex);
 }
 
-__attribute__((noinline)) static int wait_and_lock(pthread_mutex_t *mutex, uintptr_t pc)
+__attribute__((noinline)) static int wait_for_mutex(pthread_mutex_t *mutex, uintptr_t pc)
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_lock", "futex wait", PROBE_WAIT_MUTEX};
 	static void *cache;
 	__typeof__(&pthread_mutex_lock) next = interpose_next(&cache, "pthread_mutex_lock");
-	struct mutex_wait wait;
+	struct wait_frame frame WAIT_FRAME_END;
+	bool joined = contended_join(mutex);
 
-	begin(&wait, &call, mutex);
-	return end(&wait, next(mutex), pc);
+	WAIT_FRAME_BEGIN(&frame, &call, mutex);
+	return waited(mutex, joined, next(mutex), pc);
 }
 
 int pthread_mutex_lock(pthread_mutex_t *mutex)
@@ -105,7 +92,7 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 	if (__builtin_expect(err == 0, 1))
 		note_locked(mutex, CALLER);
 	else if (err == EBUSY)
-		err = wait_and_lock(mutex, CALLER);
+		err = wait_for_mutex(mutex, CALLER);
 	return err;
 }
 
@@ -118,42 +105,55 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
 	return err;
 }
 
-int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until)
+static int wait_for_mutex_until(pthread_mutex_t *mutex, const struct timespec *until, uintptr_t pc)
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_timedlock", "futex wait", PROBE_WAIT_MUTEX};
 	static void *cache;
 	__typeof__(&pthread_mutex_timedlock) next = interpose_next(
 		&cache, "pthread_mutex_timedlock");
-	struct mutex_wait wait;
+	struct wait_frame frame WAIT_FRAME_END;
+	bool joined = contended_join(mutex);
+
+	WAIT_FRAME_BEGIN(&frame, &call, mutex);
+	return waited(mutex, joined, next(mutex, until), pc);
+}
+
+int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until)
+{
 	int err = try(mutex);
 
-	if (err == EBUSY) {
-		begin(&wait, &call, mutex);
-		err = end(&wait, next(mutex, until), CALLER);
-	} else if (err == 0) {
+	if (err == 0)
 		note_locked(mutex, CALLER);
-	}
+	else if (err == EBUSY)
+		err = wait_for_mutex_until(mutex, until, CALLER);
 	return err;
 }
 
-int pthread_mutex_clocklock(
-	pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until)
+static int wait_for_mutex_until_clock(
+	pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until, uintptr_t pc)
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_clocklock", "futex wait", PROBE_WAIT_MUTEX};
 	static void *cache;
 	__typeof__(&pthread_mutex_clocklock) next = interpose_next(
 		&cache, "pthread_mutex_clocklock");
-	struct mutex_wait wait;
+	struct wait_frame frame WAIT_FRAME_END;
+	bool joined = contended_join(mutex);
+
+	WAIT_FRAME_BEGIN(&frame, &call, mutex);
+	return waited(mutex, joined, next(mutex, clock, until), pc);
+}
+
+int pthread_mutex_clocklock(
+	pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until)
+{
 	int err = try(mutex);
 
-	if (err == EBUSY) {
-		begin(&wait, &call, mutex);
-		err = end(&wait, next(mutex, clock, until), CALLER);
-	} else if (err == 0) {
+	if (err == 0)
 		note_locked(mutex, CALLER);
-	}
+	else if (err == EBUSY)
+		err = wait_for_mutex_until_clock(mutex, clock, until, CALLER);
 	return err;
 }
 
@@ -174,14 +174,11 @@ int pthread_cond_wait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict m
 		"pthread_cond_wait", "futex wait", PROBE_WAIT_COND};
 	static void *cache;
 	__typeof__(&pthread_cond_wait) next = interpose_next(&cache, "pthread_cond_wait");
-	struct probe_wait outer;
-	int err;
+	struct wait_frame frame WAIT_FRAME_END;
 
 	before_unlock(mutex);
-	wait_begin(&call, cond, &outer);
-	err = next(cond, mutex);
-	wait_end(&outer);
-	return err;
+	WAIT_FRAME_BEGIN(&frame, &call, cond);
+	return next(cond, mutex);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
@@ -191,14 +188,11 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 		"pthread_cond_timedwait", "futex wait", PROBE_WAIT_COND};
 	static void *cache;
 	__typeof__(&pthread_cond_timedwait) next = interpose_next(&cache, "pthread_cond_timedwait");
-	struct probe_wait outer;
-	int err;
+	struct wait_frame frame WAIT_FRAME_END;
 
 	before_unlock(mutex);
-	wait_begin(&call, cond, &outer);
-	err = next(cond, mutex, until);
-	wait_end(&outer);
-	return err;
+	WAIT_FRAME_BEGIN(&frame, &call, cond);
+	return next(cond, mutex, until);
 }
 
 int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
@@ -208,14 +202,11 @@ int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 		"pthread_cond_clockwait", "futex wait", PROBE_WAIT_COND};
 	static void *cache;
 	__typeof__(&pthread_cond_clockwait) next = interpose_next(&cache, "pthread_cond_clockwait");
-	struct probe_wait outer;
-	int err;
+	struct wait_frame frame WAIT_FRAME_END;
 
 	before_unlock(mutex);
-	wait_begin(&call, cond, &outer);
-	err = next(cond, mutex, clock, until);
-	wait_end(&outer);
-	return err;
+	WAIT_FRAME_BEGIN(&frame, &call, cond);
+	return next(cond, mutex, clock, until);
 }
 
 struct question {

@@ -32,23 +32,31 @@ static size_t copy_unknown_sigsafe(uintptr_t *to, uintptr_t from)
 	return copied > 0 ? (size_t)copied : 0;
 }
 
-static void copy_stack_sigsafe(struct stack_copy *copy, const struct probe_thread *thread)
+/* Between two addresses that are known to be its stack's. */
+static void copy_known_sigsafe(struct stack_copy *copy, const struct probe_thread *thread)
 {
 	uintptr_t sp = copy->regs.sp & ~(sizeof(uintptr_t) - 1);
 	size_t size_bytes;
 
-	if (!thread || sp < thread->stack_start || sp >= thread->stack_end) {
-		copy->start = sp;
-		copy->size_bytes = copy_unknown_sigsafe(copy->words, sp);
-		copy->truncated = copy->size_bytes == PROBE_COPY_BYTES;
-		return;
-	}
 	copy->start = sp - thread->stack_start > arch_red_zone_bytes ? sp - arch_red_zone_bytes
 								     : sp;
 	size_bytes = thread->stack_end - copy->start;
 	copy->truncated = size_bytes > PROBE_COPY_BYTES;
 	copy->size_bytes = copy->truncated ? PROBE_COPY_BYTES : size_bytes;
 	copy_words_sigsafe(copy->words, copy->start, copy->size_bytes);
+}
+
+static void copy_stack_sigsafe(struct stack_copy *copy, const struct probe_thread *thread)
+{
+	uintptr_t sp = copy->regs.sp & ~(sizeof(uintptr_t) - 1);
+
+	if (thread && sp >= thread->stack_start && sp < thread->stack_end) {
+		copy_known_sigsafe(copy, thread);
+		return;
+	}
+	copy->start = sp;
+	copy->size_bytes = copy_unknown_sigsafe(copy->words, sp);
+	copy->truncated = copy->size_bytes == PROBE_COPY_BYTES;
 }
 
 void stack_copy_take_sigsafe(struct stack_copy *copy, const ucontext_t *context)
@@ -59,4 +67,11 @@ void stack_copy_take_sigsafe(struct stack_copy *copy, const ucontext_t *context)
 	copy->tid = thread ? thread->tid : gettid();
 	arch_regs_from_ucontext_sigsafe(&copy->regs, context);
 	copy_stack_sigsafe(copy, thread);
+}
+
+void stack_copy_from(struct stack_copy *copy, const struct probe_thread *thread)
+{
+	copy->time_ns = clock_monotonic_ns();
+	copy->tid = thread->tid;
+	copy_known_sigsafe(copy, thread);
 }

@@ -1,6 +1,6 @@
 /*
- * stack_copy: a thread's registers and the stack above them, copied by the thread itself. Private
- * to probe.
+ * stack_copy: a thread's registers and the stack above them, copied by the thread itself, or by
+ * another while it waits. Private to probe.
  *
  * Bounds:    PROBE_COPY_BYTES of stack; what is deeper is cut (`truncated`).
  * Thread:    stack_copy_take_sigsafe() is MT-Safe and AS-Safe, without locks, allocation or
@@ -28,7 +28,14 @@ struct stack_copy {
 	uintptr_t words[PROBE_COPY_BYTES / sizeof(uintptr_t)];
 };
 
+struct probe_thread;
+
 /* Of the calling thread, as CONTEXT has it: what a signal interrupted, or getcontext() here. */
 void stack_copy_take_sigsafe(struct stack_copy *copy, const ucontext_t *context);
+/*
+ * Of THREAD, from COPY's registers on, whose sp is within its stack. The stack must not go away
+ * meanwhile; whether it stands still is the caller's to know.
+ */
+void stack_copy_from(struct stack_copy *copy, const struct probe_thread *thread);
 
 #endif

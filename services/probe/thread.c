@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -115,6 +116,7 @@ void thread_born(struct probe_thread *thread)
 	probe_observe_begin();
 	pthread_once(&end_key_once, make_end_key);
 	thread->pthread = pthread_self();
+	(void)prctl(PR_GET_NAME, thread->name);
 	find_stack(thread);
 
 	pthread_mutex_lock(&list_lock);

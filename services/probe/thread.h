@@ -13,12 +13,14 @@
 #define SICKBAY_PROBE_THREAD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
 #include "probe/depot.h"
+#include "probe/task.h"
 #include "probe/wait.h"
 
 #define PROBE_LOCKED_SITES 16
@@ -40,8 +42,9 @@ struct probe_thread {
 	 * probe_births_start(). Guarded by the list's lock.
 	 */
 	const struct depot_stack *created_by;
-	int64_t created_ns; /* monotonic */
-	bool observer;      /* diagnoses the others: left out of profiles */
+	int64_t created_ns;          /* monotonic */
+	char name[PROBE_NAME_BYTES]; /* as the kernel has it; guarded by the list's lock */
+	bool observer;               /* diagnoses the others: left out of profiles */
 
 	/*
 	 * The instruments' own places, so that nobody keeps a second list. Written under the list's
@@ -49,7 +52,8 @@ struct probe_thread {
 	 */
 	timer_t cpu_timer;
 	bool cpu_timer_armed;
-	struct probe_wait wait;
+	_Atomic(struct wait_frame *) wait_frame; /* wait.c: what it waits for; NULL: nothing */
+	atomic_uint wait_changes;                /* of the above */
 	struct probe_locked_site locked[PROBE_LOCKED_SITES]; /* by the mutex's address */
 	_Atomic(struct dump_slot *) dump_slot; /* a dump waits for this thread's answer */
 

@@ -30,29 +30,35 @@ const struct probe_wait_listener *wait_listener(void)
 }
 
 /*
- * A signal handler in this thread must find either no mark or a whole one: the call is written
- * last, and cleared first.
+ * Others look at the count before and after they read the stack: it changes before the stack does.
  */
-static void set_mark(struct probe_thread *thread, const struct probe_wait *wait)
+static void set_frame(struct probe_thread *thread, struct wait_frame *frame)
 {
-	*(const struct probe_wait_call *volatile *)&thread->wait.call = NULL;
-	atomic_signal_fence(memory_order_seq_cst);
-	thread->wait.object = wait->object;
-	thread->wait.since_ns = wait->since_ns;
-	atomic_signal_fence(memory_order_seq_cst);
-	*(const struct probe_wait_call *volatile *)&thread->wait.call = wait->call;
+	unsigned changes = atomic_load_explicit(&thread->wait_changes, memory_order_relaxed);
+
+	atomic_store_explicit(&thread->wait_changes, changes + 1, memory_order_relaxed);
+	atomic_store_explicit(&thread->wait_frame, frame, memory_order_release);
+	atomic_thread_fence(memory_order_release);
 }
 
-void wait_begin(const struct probe_wait_call *call, const void *object, struct probe_wait *outer)
+/*
+ * A handler that left a wait by longjmp() left its frame marked. Stacks grow down: a frame that is
+ * not above ours is no more.
+ */
+static struct wait_frame *living_outer(const struct wait_frame *frame)
 {
-	const struct probe_wait wait = {call, object, clock_monotonic_ns()};
+	struct wait_frame *outer = atomic_load(&thread_self->wait_frame);
 
-	*outer = (struct probe_wait){0};
+	return outer > frame ? outer : NULL;
+}
+
+void wait_begin(struct wait_frame *frame, const struct probe_wait_call *call, const void *object)
+{
+	frame->wait = (struct probe_wait){call, object, clock_monotonic_ns()};
 	if (!thread_self)
 		return;
-	*outer = thread_self->wait;
-	if (!outer->call)
-		set_mark(thread_self, &wait);
+	frame->outer = living_outer(frame);
+	set_frame(thread_self, frame);
 }
 
 static bool is_for_a_thread(enum probe_wait_kind kind)
@@ -60,23 +66,58 @@ static bool is_for_a_thread(enum probe_wait_kind kind)
 	return kind <= PROBE_WAIT_THREAD;
 }
 
-void wait_end(const struct probe_wait *outer)
+void wait_end(struct wait_frame *frame)
 {
 	const struct probe_wait_listener *subscriber;
-	struct probe_wait wait;
 	int error = errno;
 
-	if (!thread_self || outer->call)
+	if (!thread_self)
 		return;
-	wait = thread_self->wait;
-	set_mark(thread_self, outer);
-	if (wait.call && is_for_a_thread(wait.call->kind)) {
+	set_frame(thread_self, frame->outer);
+	if (is_for_a_thread(frame->wait.call->kind)) {
 		subscriber = wait_listener();
 		if (subscriber)
-			subscriber->on_wait_end(
-				wait.call->kind, clock_monotonic_ns() - wait.since_ns);
+			subscriber->on_wait_end(frame->wait.call->kind,
+				clock_monotonic_ns() - frame->wait.since_ns);
 	}
 	errno = error;
+}
+
+/* The frame may be gone at any instant, but the stack it was on is not: the list is locked. */
+__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void read_frame(
+	struct wait_frame *copy, const struct wait_frame *frame)
+{
+	const volatile uintptr_t *source = (const uintptr_t *)frame;
+	uintptr_t *target = (uintptr_t *)copy;
+
+	for (size_t i = 0; i < sizeof(*copy) / sizeof(*target); i++)
+		target[i] = source[i];
+}
+
+static bool is_on_stack(const struct probe_thread *thread, uintptr_t address, size_t size_bytes)
+{
+	return address >= thread->stack_start && address < thread->stack_end &&
+	       size_bytes <= thread->stack_end - address;
+}
+
+bool wait_copy_stack(
+	const struct probe_thread *thread, struct stack_copy *copy, struct probe_wait *wait)
+{
+	unsigned changes = atomic_load_explicit(&thread->wait_changes, memory_order_acquire);
+	const struct wait_frame *there = atomic_load_explicit(
+		&thread->wait_frame, memory_order_acquire);
+	struct wait_frame frame;
+
+	if (!there || !is_on_stack(thread, (uintptr_t)there, sizeof(frame)))
+		return false;
+	read_frame(&frame, there);
+	arch_regs_from_anchor(&copy->regs, &frame.anchor);
+	if (!is_on_stack(thread, copy->regs.sp, 0))
+		return false;
+	stack_copy_from(copy, thread);
+	*wait = frame.wait;
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) == changes;
 }
 
 #define PROBE_WAIT_CALL(type, name, kind, state, parameters, arguments, object)               \
@@ -85,13 +126,10 @@ void wait_end(const struct probe_wait *outer)
 		static const struct probe_wait_call call = {#name, state, PROBE_WAIT_##kind}; \
 		static void *cache;                                                           \
 		__typeof__(&name) next = interpose_next(&cache, #name);                       \
-		struct probe_wait outer;                                                      \
-		type answer;                                                                  \
+		struct wait_frame frame WAIT_FRAME_END;                                       \
                                                                                               \
-		wait_begin(&call, object, &outer);                                            \
-		answer = next arguments;                                                      \
-		wait_end(&outer);                                                             \
-		return answer;                                                                \
+		WAIT_FRAME_BEGIN(&frame, &call, object);                                      \
+		return next arguments;                                                        \
 	}
 #include "probe/waits.def"
 #undef PROBE_WAIT_CALL
