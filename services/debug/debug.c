@@ -34,6 +34,10 @@ void debug_init(void)
 	int err;
 
 	probe_thread_init();
+	/* First: what it blocks must be blocked in every thread there will be. */
+	err = debug_signals_start();
+	if (err)
+		log_printf("no dumps by signal: %s", strerror(-err));
 	err = modules_init();
 	if (err)
 		log_printf("no symbols: %s; profiles will show addresses only", strerror(-err));

@@ -23,6 +23,12 @@
 #include "http/http.h"
 
 /*
+ * From then on the process answers to signals too:
+ *     SIGUSR1   dumps all threads to stderr, as /debug/pprof/threads?debug=2 does
+ *     SIGUSR2   takes a CPU profile of 30 s into a file in $TMPDIR, and logs its name
+ *     SIGABRT   dumps all threads, then ends the process with a core; abort() too
+ * The first two get blocked in the calling thread, and so in all that it starts.
+ *
  * Opens probe's books, reads the symbols (some 50-100 ms) and starts the heap sampler. What cannot
  * be had (symbols, or a sampler without tcmalloc) is logged, and the plane works without it.
  */

@@ -21,6 +21,13 @@ http_handler debug_pprof_index, debug_unknown_profile, debug_vars, debug_healthz
 extern struct http_pool *debug_pool;
 extern unsigned debug_port;
 
+/*
+ * signals.c. From now on SIGUSR1, SIGUSR2 and SIGABRT do what debug.h says. Before other threads
+ * start, which inherit what is blocked. Returns 0 or -errno.
+ */
+int debug_signals_start(void) __attribute__((warn_unused_result));
+extern unsigned debug_signal_profile_seconds; /* of SIGUSR2; for tests to shorten */
+
 /* Submits WORK to the debug pool, or answers 503. */
 void debug_submit(struct http_job *job, http_work *work);
 /*

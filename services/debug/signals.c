@@ -1,0 +1,220 @@
+/*
+ * The debug plane for who has no port: SIGUSR1 dumps all threads to stderr, SIGUSR2 takes a CPU
+ * profile into a file, SIGABRT dumps and then leaves a core.
+ *
+ * SIGUSR1 and SIGUSR2 are blocked everywhere; one thread of ours waits for them, so that none of
+ * this work happens in a handler. abort() and kill -ABRT come to a handler, wherever: it asks that
+ * thread for a dump and waits for it, for a while, then lets the signal do what it does.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "debug/internal.h"
+#include "diag/cpu.h"
+#include "diag/threads.h"
+#include "probe/thread.h"
+
+#define ABORT_DUMP_SECONDS 5
+
+unsigned debug_signal_profile_seconds = 30;
+
+static atomic_int signals_tid;
+
+enum { NOT_ASKED, ASKED, DUMPED };
+static atomic_int abort_dump; /* a futex: the handler waits for DUMPED */
+
+/* ---- in the thread that waits for signals ---- */
+
+static void dump_threads(const char *signal_name)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct thread_snapshot *snapshot;
+	int err = thread_snapshot_take(PROBE_DUMP_ALL, &snapshot);
+
+	if (err) {
+		log_printf("%s: could not dump the threads: %s", signal_name, strerror(-err));
+		return;
+	}
+	log_printf("%s: %zu threads", signal_name, snapshot->thread_count);
+	threads_print_each(snapshot, &text);
+	log_block(text.data, text.len_bytes);
+	strbuf_free(&text);
+	thread_snapshot_free(snapshot);
+}
+
+static void dump_for_abort(void)
+{
+	dump_threads("SIGABRT");
+	atomic_store(&abort_dump, DUMPED);
+	(void)syscall(SYS_futex, &abort_dump, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static int write_all(int fd, const struct strbuf *data)
+{
+	for (size_t done = 0; done < data->len_bytes;) {
+		ssize_t count = write(fd, data->data + done, data->len_bytes - done);
+
+		if (count < 0 && errno != EINTR)
+			return -errno;
+		done += count > 0 ? (size_t)count : 0;
+	}
+	return 0;
+}
+
+/* Into $TMPDIR, as mkstemp() names it. PATH gets the name. */
+static int write_profile(const struct strbuf *data, char path[PATH_MAX])
+{
+	const char *dir = getenv("TMPDIR");
+	int err, fd;
+
+	if (snprintf(path, PATH_MAX, "%s/cpu-profile-XXXXXX.pb.gz", dir && *dir ? dir : "/tmp") >=
+		PATH_MAX)
+		return -ENAMETOOLONG;
+	fd = mkstemps(path, strlen(".pb.gz"));
+	if (fd < 0)
+		return -errno;
+	err = write_all(fd, data);
+	if (close(fd) != 0 && !err)
+		err = -errno;
+	if (err)
+		unlink(path);
+	return err;
+}
+
+/* Returns when the profile is due, or -1 if none could be started. */
+static int64_t start_profile(void)
+{
+	int err = cpu_profile_start(CPU_HZ_DEFAULT);
+
+	if (err) {
+		log_printf("SIGUSR2: could not start a CPU profile: %s",
+			err == -EBUSY ? "one is running already" : strerror(-err));
+		return -1;
+	}
+	log_printf("SIGUSR2: taking a CPU profile of %u s", debug_signal_profile_seconds);
+	return clock_monotonic_ns() + debug_signal_profile_seconds * CLOCK_NS_PER_SEC;
+}
+
+static void end_profile(void)
+{
+	struct strbuf data = STRBUF_INIT;
+	char path[PATH_MAX];
+	int err = cpu_profile_stop(&data);
+
+	if (!err)
+		err = write_profile(&data, path);
+	if (err)
+		log_printf("SIGUSR2: no CPU profile: %s", strerror(-err));
+	else
+		log_printf("SIGUSR2: CPU profile written to %s", path);
+	strbuf_free(&data);
+}
+
+/* Returns the signal; 0 once UNTIL_NS has come, if it is one. */
+static int wait_for_signal(const sigset_t *signals, int64_t until_ns)
+{
+	int64_t left_ns = until_ns - clock_monotonic_ns();
+	struct timespec timeout;
+	int signal;
+
+	if (until_ns < 0) {
+		signal = sigwaitinfo(signals, NULL);
+	} else {
+		if (left_ns < 0)
+			left_ns = 0;
+		timeout.tv_sec = left_ns / CLOCK_NS_PER_SEC;
+		timeout.tv_nsec = left_ns % CLOCK_NS_PER_SEC;
+		signal = sigtimedwait(signals, NULL, &timeout);
+	}
+	return signal < 0 && errno == EAGAIN ? 0 : signal;
+}
+
+static void *signals_main(void *arg)
+{
+	int64_t profile_due_ns = -1;
+
+	probe_thread_observe();
+	pthread_setname_np(pthread_self(), "debug-signals");
+	atomic_store(&signals_tid, gettid());
+	for (;;) {
+		int signal = wait_for_signal(arg, profile_due_ns);
+
+		if (signal == 0) {
+			end_profile();
+			profile_due_ns = -1;
+		} else if (signal == SIGUSR1) {
+			if (atomic_load(&abort_dump) == ASKED)
+				dump_for_abort();
+			else
+				dump_threads("SIGUSR1");
+		} else if (signal == SIGUSR2 && profile_due_ns >= 0) {
+			log_puts("SIGUSR2: a CPU profile is being taken already");
+		} else if (signal == SIGUSR2) {
+			profile_due_ns = start_profile();
+		}
+	}
+	return NULL;
+}
+
+/* ---- in the thread that aborts ---- */
+
+static void wait_for_dump_sigsafe(void)
+{
+	struct timespec now, end, left = {.tv_sec = ABORT_DUMP_SECONDS};
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += ABORT_DUMP_SECONDS;
+	while (atomic_load(&abort_dump) == ASKED && left.tv_sec > 0) {
+		(void)syscall(SYS_futex, &abort_dump, FUTEX_WAIT_PRIVATE, ASKED, &left, NULL, 0);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		left.tv_sec = end.tv_sec - now.tv_sec;
+	}
+}
+
+/*
+ * SA_RESETHAND: the next SIGABRT ends the process, also one that comes while we wait. abort() raises
+ * it again by itself; kill -ABRT does not, so we do: it is delivered when this handler returns, and
+ * the core shows what was interrupted.
+ */
+static void on_abort(int signal)
+{
+	int tid = atomic_load(&signals_tid);
+
+	atomic_store(&abort_dump, ASKED);
+	if (tid != gettid() && syscall(SYS_tgkill, getpid(), tid, SIGUSR1) == 0)
+		wait_for_dump_sigsafe();
+	(void)syscall(SYS_tgkill, getpid(), gettid(), signal);
+}
+
+int debug_signals_start(void)
+{
+	static sigset_t signals;
+	const struct sigaction action = {.sa_handler = on_abort, .sa_flags = SA_RESETHAND};
+	pthread_t thread;
+	int err;
+
+	if (atomic_load(&signals_tid))
+		return 0;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
+	err = -pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (!err)
+		err = -pthread_create(&thread, NULL, signals_main, &signals);
+	if (err)
+		return err;
+	pthread_detach(thread);
+	return sigaction(SIGABRT, &action, NULL) == 0 ? 0 : -errno;
+}
