@@ -7,35 +7,37 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "probe/contended.h"
+#include "probe/glibc_mutex.h"
 #include "probe/interpose.h"
 #include "probe/thread_internal.h"
 #include "probe/wait_internal.h"
 
 #define CALLER ((uintptr_t)__builtin_return_address(0) - 1)
 
+/* False until libc was seen to do as glibc_mutex.h has it. */
+static bool libc_is_as_known;
+
 static struct probe_locked_site *site_of(struct probe_thread *thread, const void *mutex)
 {
 	return &thread->locked[(uintptr_t)mutex / sizeof(long) % PROBE_LOCKED_SITES];
 }
 
-static void note_locked(const void *mutex, uintptr_t pc)
+static void note_locked_by(struct probe_thread *thread, const void *mutex, uintptr_t pc)
 {
-	struct probe_locked_site *site;
+	struct probe_locked_site *site = site_of(thread, mutex);
 
-	if (!thread_self)
-		return;
-	site = site_of(thread_self, mutex);
 	atomic_store_explicit(&site->mutex, mutex, memory_order_relaxed);
 	atomic_store_explicit(&site->pc, pc, memory_order_relaxed);
 }
 
-/* The field that glibc's "contended" state (2) is in; libc itself looks at it in every unlock. */
-static bool may_be_awaited(const pthread_mutex_t *mutex)
+static void note_locked(const void *mutex, uintptr_t pc)
 {
-	return __atomic_load_n(&mutex->__data.__lock, __ATOMIC_RELAXED) > 1;
+	if (thread_self)
+		note_locked_by(thread_self, mutex, pc);
 }
 
 __attribute__((noinline)) static void note_contended_unlock(const void *mutex)
@@ -50,7 +52,7 @@ __attribute__((noinline)) static void note_contended_unlock(const void *mutex)
 
 static void before_unlock(const pthread_mutex_t *mutex)
 {
-	if (__builtin_expect(may_be_awaited(mutex), 0))
+	if (__builtin_expect(glibc_mutex_may_be_awaited(mutex), 0))
 		note_contended_unlock(mutex);
 }
 
@@ -85,15 +87,44 @@ __attribute__((noinline)) static int wait_for_mutex(pthread_mutex_t *mutex, uint
 	return waited(mutex, joined, next(mutex), pc);
 }
 
-int pthread_mutex_lock(pthread_mutex_t *mutex)
+/* libc's own pair, for what is not the plain case. */
+__attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintptr_t pc)
 {
 	int err = try(mutex);
 
-	if (__builtin_expect(err == 0, 1))
-		note_locked(mutex, CALLER);
+	if (err == 0)
+		note_locked(mutex, pc);
 	else if (err == EBUSY)
-		err = wait_for_mutex(mutex, CALLER);
+		err = wait_for_mutex(mutex, pc);
 	return err;
+}
+
+__attribute__((noinline)) static int unlock_by_libc(pthread_mutex_t *mutex)
+{
+	static void *cache;
+	__typeof__(&pthread_mutex_unlock) next = interpose_next(&cache, "pthread_mutex_unlock");
+
+	before_unlock(mutex);
+	return next(mutex);
+}
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	struct probe_thread *thread = thread_self;
+
+	if (!thread || !libc_is_as_known || !glibc_mutex_lock_free(mutex, thread->tid))
+		return lock_by_libc(mutex, CALLER);
+	note_locked_by(thread, mutex, CALLER);
+	return 0;
+}
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	const struct probe_thread *thread = thread_self;
+
+	if (thread && libc_is_as_known && glibc_mutex_unlock_unawaited(mutex, thread->tid))
+		return 0;
+	return unlock_by_libc(mutex);
 }
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
@@ -157,15 +188,6 @@ int pthread_mutex_clocklock(
 	return err;
 }
 
-int pthread_mutex_unlock(pthread_mutex_t *mutex)
-{
-	static void *cache;
-	__typeof__(&pthread_mutex_unlock) next = interpose_next(&cache, "pthread_mutex_unlock");
-
-	before_unlock(mutex);
-	return next(mutex);
-}
-
 /* A condition's wait unlocks the mutex inside libc, unseen, and locks it again for who had it. */
 
 int pthread_cond_wait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex)
@@ -207,6 +229,17 @@ int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 	before_unlock(mutex);
 	WAIT_FRAME_BEGIN(&frame, &call, cond);
 	return next(cond, mutex, clock, until);
+}
+
+void mutex_init(void)
+{
+	static void *lock_cache, *unlock_cache;
+
+	libc_is_as_known = glibc_mutex_is_as_known(
+		(__typeof__(&pthread_mutex_lock))interpose_next(&lock_cache, "pthread_mutex_lock"),
+		(__typeof__(&pthread_mutex_unlock))interpose_next(
+			&unlock_cache, "pthread_mutex_unlock"),
+		gettid());
 }
 
 struct question {

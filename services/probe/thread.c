@@ -157,6 +157,7 @@ void probe_thread_init(void)
 	thread = xcalloc(1, sizeof(*thread));
 	thread_announce(thread);
 	thread_born(thread);
+	mutex_init();
 	probe_observe_end();
 }
 
