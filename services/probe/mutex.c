@@ -21,23 +21,96 @@
 /* False until libc was seen to do as glibc_mutex.h has it. */
 static bool libc_is_as_known;
 
-static struct probe_locked_site *site_of(struct probe_thread *thread, const void *mutex)
+/*
+ * The places of the thread's table in which MUTEX may be, from its own on: the other mutexes that
+ * it holds must not push this one out.
+ */
+#define SITE_TRIES 4
+
+static struct probe_locked_site *site_at(
+	struct probe_thread *thread, const void *mutex, size_t distance)
 {
-	return &thread->locked[(uintptr_t)mutex / sizeof(long) % PROBE_LOCKED_SITES];
+	size_t start = (uintptr_t)mutex / sizeof(long);
+
+	return &thread->locked[(start + distance) % PROBE_LOCKED_SITES];
+}
+
+static bool site_is_of(struct probe_locked_site *site, const void *mutex)
+{
+	return atomic_load_explicit(&site->mutex, memory_order_acquire) == mutex;
+}
+
+static struct probe_locked_site *find_site(
+	struct probe_thread *thread, const void *mutex, const void *wanted)
+{
+	for (size_t i = 0; i < SITE_TRIES; i++)
+		if (site_is_of(site_at(thread, mutex, i), wanted))
+			return site_at(thread, mutex, i);
+	return NULL;
+}
+
+/* Who finds the mutex finds its pc. */
+static void fill_site(struct probe_locked_site *site, const void *mutex, uintptr_t pc)
+{
+	atomic_store_explicit(&site->pc, pc, memory_order_release);
+	atomic_store_explicit(&site->mutex, mutex, memory_order_release);
+}
+
+__attribute__((noinline)) static void note_locked_elsewhere(
+	struct probe_thread *thread, const void *mutex, uintptr_t pc)
+{
+	struct probe_locked_site *site = find_site(thread, mutex, mutex);
+
+	if (!site)
+		site = find_site(thread, mutex, NULL);
+	if (!site) {
+		/* All held, or unlocked by another thread. */
+		site = site_at(thread, mutex, 0);
+		atomic_store_explicit(&site->mutex, NULL, memory_order_relaxed);
+	}
+	fill_site(site, mutex, pc);
 }
 
 static void note_locked_by(struct probe_thread *thread, const void *mutex, uintptr_t pc)
 {
-	struct probe_locked_site *site = site_of(thread, mutex);
+	struct probe_locked_site *site = site_at(thread, mutex, 0);
 
-	atomic_store_explicit(&site->mutex, mutex, memory_order_relaxed);
-	atomic_store_explicit(&site->pc, pc, memory_order_relaxed);
+	if (__builtin_expect(site_is_of(site, NULL), 1))
+		fill_site(site, mutex, pc);
+	else
+		note_locked_elsewhere(thread, mutex, pc);
 }
 
 static void note_locked(const void *mutex, uintptr_t pc)
 {
 	if (thread_self)
 		note_locked_by(thread_self, mutex, pc);
+}
+
+__attribute__((noinline)) static void forget_locked_elsewhere(
+	struct probe_thread *thread, const void *mutex)
+{
+	struct probe_locked_site *site = find_site(thread, mutex, mutex);
+
+	if (site)
+		atomic_store_explicit(&site->mutex, NULL, memory_order_relaxed);
+}
+
+/* The mutex is about to be unlocked for good, not by one level of several. */
+static void forget_locked_by(struct probe_thread *thread, const pthread_mutex_t *mutex)
+{
+	struct probe_locked_site *site = site_at(thread, mutex, 0);
+
+	if (__builtin_expect(site_is_of(site, mutex), 1))
+		atomic_store_explicit(&site->mutex, NULL, memory_order_relaxed);
+	else
+		forget_locked_elsewhere(thread, mutex);
+}
+
+/* Who gets a robust mutex from one that died holds it. */
+static bool is_locked(int err)
+{
+	return err == 0 || err == EOWNERDEAD;
 }
 
 __attribute__((noinline)) static void note_contended_unlock(const void *mutex)
@@ -61,7 +134,7 @@ static int waited(const pthread_mutex_t *mutex, bool joined, int err, uintptr_t 
 {
 	if (joined)
 		contended_leave(mutex);
-	if (err == 0)
+	if (is_locked(err))
 		note_locked(mutex, pc);
 	return err;
 }
@@ -92,7 +165,7 @@ __attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintpt
 {
 	int err = try(mutex);
 
-	if (err == 0)
+	if (is_locked(err))
 		note_locked(mutex, pc);
 	else if (err == EBUSY)
 		err = wait_for_mutex(mutex, pc);
@@ -105,6 +178,8 @@ __attribute__((noinline)) static int unlock_by_libc(pthread_mutex_t *mutex)
 	__typeof__(&pthread_mutex_unlock) next = interpose_next(&cache, "pthread_mutex_unlock");
 
 	before_unlock(mutex);
+	if (thread_self && mutex->__data.__count <= 1)
+		forget_locked_by(thread_self, mutex);
 	return next(mutex);
 }
 
@@ -120,10 +195,12 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-	const struct probe_thread *thread = thread_self;
+	struct probe_thread *thread = thread_self;
 
-	if (thread && libc_is_as_known && glibc_mutex_unlock_unawaited(mutex, thread->tid))
+	if (thread && libc_is_as_known && glibc_mutex_unlock_unawaited(mutex, thread->tid)) {
+		forget_locked_by(thread, mutex);
 		return 0;
+	}
 	return unlock_by_libc(mutex);
 }
 
@@ -131,7 +208,7 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
 	int err = try(mutex);
 
-	if (err == 0)
+	if (is_locked(err))
 		note_locked(mutex, CALLER);
 	return err;
 }
@@ -154,7 +231,7 @@ int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timesp
 {
 	int err = try(mutex);
 
-	if (err == 0)
+	if (is_locked(err))
 		note_locked(mutex, CALLER);
 	else if (err == EBUSY)
 		err = wait_for_mutex_until(mutex, until, CALLER);
@@ -181,7 +258,7 @@ int pthread_mutex_clocklock(
 {
 	int err = try(mutex);
 
-	if (err == 0)
+	if (is_locked(err))
 		note_locked(mutex, CALLER);
 	else if (err == EBUSY)
 		err = wait_for_mutex_until_clock(mutex, clock, until, CALLER);
@@ -251,10 +328,12 @@ struct question {
 static void answer(struct probe_thread *thread, void *context)
 {
 	struct question *question = context;
-	const struct probe_locked_site *site = site_of(thread, question->mutex);
+	const struct probe_locked_site *site;
 
-	if (thread->tid == question->tid &&
-		atomic_load_explicit(&site->mutex, memory_order_relaxed) == question->mutex)
+	if (thread->tid != question->tid)
+		return;
+	site = find_site(thread, question->mutex, question->mutex);
+	if (site)
 		question->pc = atomic_load_explicit(&site->pc, memory_order_relaxed);
 }
 

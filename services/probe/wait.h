@@ -61,8 +61,8 @@ void probe_contended_for_each(
 	void *context);
 
 /*
- * Where thread TID last locked MUTEX, as an address within the call; 0 where that is not known any
- * more. Meant for a mutex that it holds. MT-Safe.
+ * Where thread TID locked MUTEX, as an address within the call; 0 where it does not hold it, or where
+ * that is not known any more. MT-Safe.
  */
 uintptr_t probe_locked_at(pid_t tid, const void *mutex);
 
