@@ -432,7 +432,11 @@ static int set_handler_locked(void)
 
 	if (handler_is_set)
 		return 0;
-	sigfillset(&action.sa_mask);
+	/*
+	 * Every bit, while sigfillset() leaves out libc's own signals: a thread that is cancelled
+	 * in the handler would never leave it, nor would its slot.
+	 */
+	memset(&action.sa_mask, 0xff, sizeof(action.sa_mask));
 	if (sigaction(DUMP_SIGNAL, &action, NULL) != 0)
 		return -errno;
 	handler_is_set = true;
