@@ -48,10 +48,10 @@ static TEST_FRAME void wait_for_ticket(void)
 		;
 }
 
-/* Until it is cancelled. */
+/* The dumps, too, interrupt this one and the next. */
 static TEST_FRAME void sleep_long(void)
 {
-	for (;;)
+	while (!atomic_load(&stop))
 		nanosleep(&(struct timespec){.tv_sec = 1000}, NULL);
 }
 
@@ -59,7 +59,7 @@ static TEST_FRAME void wait_for_event(void)
 {
 	struct epoll_event event;
 
-	for (;;)
+	while (!atomic_load(&stop))
 		epoll_wait(epoll_fd, &event, 1, -1);
 }
 
@@ -75,15 +75,14 @@ static struct worker {
 	const char *function; /* the body's name */
 	const char *call;     /* NULL: it does not wait */
 	const void *object;   /* what it waits for */
-	bool is_cancelled;    /* how it ends */
 	pthread_t thread;
 } workers[] = {
-	{"cond", wait_for_work, "wait_for_work", "pthread_cond_wait", &work_came, false, 0},
-	{"mutex", wait_for_account, "wait_for_account", "pthread_mutex_lock", &account, false, 0},
-	{"semaphore", wait_for_ticket, "wait_for_ticket", "sem_wait", &ticket, false, 0},
-	{"sleeper", sleep_long, "sleep_long", "nanosleep", NULL, true, 0},
-	{"epoll", wait_for_event, "wait_for_event", "epoll_wait", NULL, true, 0},
-	{"spinner", spin, "spin", NULL, NULL, false, 0},
+	{"cond", wait_for_work, "wait_for_work", "pthread_cond_wait", &work_came, 0},
+	{"mutex", wait_for_account, "wait_for_account", "pthread_mutex_lock", &account, 0},
+	{"semaphore", wait_for_ticket, "wait_for_ticket", "sem_wait", &ticket, 0},
+	{"sleeper", sleep_long, "sleep_long", "nanosleep", NULL, 0},
+	{"epoll", wait_for_event, "wait_for_event", "epoll_wait", NULL, 0},
+	{"spinner", spin, "spin", NULL, NULL, 0},
 };
 #define WORKER_COUNT (sizeof(workers) / sizeof(workers[0]))
 
@@ -116,11 +115,13 @@ static int stop_workers(void **state)
 	pthread_mutex_unlock(&work_lock);
 	pthread_mutex_unlock(&account);
 	sem_post(&ticket);
-	for (size_t i = 0; i < WORKER_COUNT; i++) {
-		if (workers[i].is_cancelled)
-			pthread_cancel(workers[i].thread);
-		pthread_join(workers[i].thread, NULL);
+	while (probe_thread_count() > 1) {
+		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
+
+		read_dump_free(&dump);
 	}
+	for (size_t i = 0; i < WORKER_COUNT; i++)
+		pthread_join(workers[i].thread, NULL);
 	close(epoll_fd);
 	sem_destroy(&ticket);
 	return 0;

@@ -63,16 +63,6 @@ const struct probe_dumped *read_dump_tid(const struct read_dump *dump, pid_t tid
 	return found;
 }
 
-size_t read_dump_count(const struct read_dump *dump, const char *name, enum probe_answer answer)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < dump->count; i++)
-		count += dump->threads[i].answer == answer &&
-			 strcmp(dump->threads[i].name, name) == 0;
-	return count;
-}
-
 const char *read_dump_function(uintptr_t pc)
 {
 	return probe_symbolize(pc)->frames[0].function;

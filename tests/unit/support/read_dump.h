@@ -24,8 +24,6 @@ void read_dump_free(struct read_dump *dump);
 /* The only thread of that name, or with that tid; NULL if there is none. */
 const struct probe_dumped *read_dump_named(const struct read_dump *dump, const char *name);
 const struct probe_dumped *read_dump_tid(const struct read_dump *dump, pid_t tid);
-/* How many threads have NAME and gave ANSWER. */
-size_t read_dump_count(const struct read_dump *dump, const char *name, enum probe_answer answer);
 bool read_dump_has_frame(const struct probe_dumped *thread, const char *function);
 /* The name of the function that PC lies in. */
 const char *read_dump_function(uintptr_t pc);

@@ -1,0 +1,398 @@
+/* The signal of a dump: who blocks it, what it interrupts, and what goes on beside it. */
+#include "../support/dlopen_storm.h"
+#include "../support/read_dump.h"
+#include "../support/test.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "probe/dump.h"
+#include "probe/modules.h"
+#include "probe/thread.h"
+
+#define CROWD 300
+
+static sem_t ready, go, unblocked;
+
+static void init_semaphores(void)
+{
+	sem_init(&ready, 0, 0);
+	sem_init(&go, 0, 0);
+	sem_init(&unblocked, 0, 0);
+}
+
+static void block_dump_signal(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGURG);
+	pthread_sigmask(how, &signals, NULL);
+}
+
+/* ---- threads that block it ---- */
+
+static TEST_FRAME void refuse_signals(void)
+{
+	block_dump_signal(SIG_BLOCK);
+	sem_post(&ready);
+	sem_wait(&go);
+	/* Here all the signals of dumps that are over arrive. */
+	block_dump_signal(SIG_UNBLOCK);
+	sem_post(&unblocked);
+	sem_wait(&go);
+}
+
+static void test_who_blocks_the_signal_is_told_at_once(void **state)
+{
+	const struct probe_dumped *thread;
+	struct read_dump dump;
+	pthread_t blocker;
+
+	(void)state;
+	init_semaphores();
+	blocker = named_thread_start("blocker", refuse_signals);
+	sem_wait(&ready);
+	for (int i = 0; i < 3; i++) {
+		dump = read_dump_take(PROBE_DUMP_ALL);
+		thread = read_dump_named(&dump, "blocker");
+		assert_int_equal(thread->answer, PROBE_BLOCKS_SIGNAL);
+		assert_int_equal(thread->pc_count, 0);
+		assert_true(thread->number > 0 && thread->created_by_pc != 0);
+		assert_true(dump.taken_ns < 150 * CLOCK_NS_PER_MS);
+		read_dump_free(&dump);
+	}
+	sem_post(&go);
+	sem_wait(&unblocked);
+	dump = read_dump_take(PROBE_DUMP_ALL);
+	thread = read_dump_named(&dump, "blocker");
+	assert_int_equal(thread->answer, PROBE_ANSWERED);
+	assert_true(read_dump_has_frame(thread, "refuse_signals"));
+	read_dump_free(&dump);
+	sem_post(&go);
+	pthread_join(blocker, NULL);
+}
+
+static void wait_for_go(void)
+{
+	while (sem_wait(&go) != 0)
+		;
+}
+
+static void test_a_crowd_that_blocks_the_signal_is_told_quickly(void **state)
+{
+	size_t before = probe_thread_count(), count = 0;
+	pthread_t crowd[CROWD];
+	struct read_dump dump;
+
+	(void)state;
+	init_semaphores();
+	block_dump_signal(SIG_BLOCK);
+	for (int i = 0; i < CROWD; i++)
+		crowd[i] = named_thread_start("crowd", wait_for_go);
+	block_dump_signal(SIG_UNBLOCK);
+	while (probe_thread_count() < before + CROWD)
+		sched_yield();
+	dump = read_dump_take(PROBE_DUMP_ALL);
+	assert_int_equal(dump.count, before + CROWD);
+	for (size_t i = 0; i < dump.count; i++)
+		count += dump.threads[i].answer == PROBE_BLOCKS_SIGNAL;
+	assert_int_equal(count, CROWD);
+	assert_true(dump.taken_ns < 1200 * CLOCK_NS_PER_MS);
+	print_message(
+		"%d who block it: %lld ms\n", CROWD, (long long)(dump.taken_ns / CLOCK_NS_PER_MS));
+	read_dump_free(&dump);
+	for (int i = 0; i < CROWD; i++)
+		sem_post(&go);
+	for (int i = 0; i < CROWD; i++)
+		pthread_join(crowd[i], NULL);
+}
+
+/* ---- the program's waits ---- */
+
+static int pipe_fds[2], socket_fds[2];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t came = PTHREAD_COND_INITIALIZER;
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static bool has_come;
+static atomic_int interrupted_count, ended_count;
+
+/* What a wait gave: nothing but success counts. */
+static void assert_uninterrupted(bool is_good)
+{
+	if (!is_good)
+		atomic_fetch_add(&interrupted_count, 1);
+	atomic_fetch_add(&ended_count, 1);
+}
+
+static void wait_to_read(void)
+{
+	char byte;
+
+	assert_uninterrupted(read(pipe_fds[0], &byte, 1) == 1);
+}
+
+static void wait_to_receive(void)
+{
+	char byte;
+
+	assert_uninterrupted(recv(socket_fds[0], &byte, 1, 0) == 1);
+}
+
+static void wait_for_semaphore(void)
+{
+	assert_uninterrupted(sem_wait(&go) == 0);
+}
+
+static void wait_for_cond(void)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	while (!has_come && err == 0)
+		err = pthread_cond_wait(&came, &lock);
+	pthread_mutex_unlock(&lock);
+	assert_uninterrupted(err == 0);
+}
+
+static void wait_for_mutex(void)
+{
+	int err = pthread_mutex_lock(&held);
+
+	assert_uninterrupted(err == 0);
+	pthread_mutex_unlock(&held);
+}
+
+static void end_waits(void)
+{
+	assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+	assert_int_equal(send(socket_fds[1], "x", 1, 0), 1);
+	sem_post(&go);
+	pthread_mutex_lock(&lock);
+	has_come = true;
+	pthread_cond_signal(&came);
+	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&held);
+}
+
+/* Until all WORKERS are in the kernel: read and recv leave no mark. */
+static void await_system_calls(const char *const *names, size_t count)
+{
+	for (size_t in_call = 0; in_call < count;) {
+		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
+
+		in_call = 0;
+		for (size_t i = 0; i < count; i++) {
+			const struct probe_dumped *thread = read_dump_named(&dump, names[i]);
+
+			in_call += thread && thread->in_system_call;
+		}
+		read_dump_free(&dump);
+	}
+}
+
+static void test_no_restartable_wait_fails(void **state)
+{
+	static const char *const names[] = {"read", "recv", "semaphore", "cond", "mutex"};
+	static void (*const bodies[])(void) = {
+		wait_to_read, wait_to_receive, wait_for_semaphore, wait_for_cond, wait_for_mutex};
+	pthread_t threads[5];
+
+	(void)state;
+	init_semaphores();
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, socket_fds), 0);
+	pthread_mutex_lock(&held);
+	for (int i = 0; i < 5; i++)
+		threads[i] = named_thread_start(names[i], bodies[i]);
+	await_system_calls(names, 5);
+	for (int i = 0; i < 200; i++) {
+		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
+
+		read_dump_free(&dump);
+	}
+	assert_int_equal(atomic_load(&ended_count), 0);
+	end_waits();
+	for (int i = 0; i < 5; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&ended_count), 5);
+	assert_int_equal(atomic_load(&interrupted_count), 0);
+	for (int i = 0; i < 2; i++) {
+		close(pipe_fds[i]);
+		close(socket_fds[i]);
+	}
+}
+
+/* ---- many who ask, and much that goes on ---- */
+
+static atomic_bool stop;
+static atomic_size_t birth_count;
+static atomic_size_t answer_count, silent_count, lost_count;
+
+static TEST_FRAME void wait_known(void)
+{
+	while (sem_wait(&go) != 0)
+		;
+}
+
+#define KNOWN 8
+
+static void start_known(pthread_t threads[KNOWN])
+{
+	char name[] = "known0";
+
+	init_semaphores();
+	for (int i = 0; i < KNOWN; i++) {
+		name[5] = (char)('0' + i);
+		threads[i] = named_thread_start(name, wait_known);
+		named_thread_await(name, "sem_wait");
+	}
+}
+
+static void end_known(pthread_t threads[KNOWN])
+{
+	for (int i = 0; i < KNOWN; i++)
+		sem_post(&go);
+	for (int i = 0; i < KNOWN; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Every known thread once, and with its function where it answered. */
+static void look_for_known(void)
+{
+	struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
+	char name[] = "known0";
+
+	for (int i = 0; i < KNOWN; i++) {
+		const struct probe_dumped *thread;
+
+		name[5] = (char)('0' + i);
+		thread = read_dump_named(&dump, name);
+		if (!thread)
+			atomic_fetch_add(&lost_count, 1);
+		else if (thread->answer != PROBE_ANSWERED)
+			atomic_fetch_add(&silent_count, 1);
+		else if (!read_dump_has_frame(thread, "wait_known") || !thread->in_system_call)
+			atomic_fetch_add(&lost_count, 1);
+		else
+			atomic_fetch_add(&answer_count, 1);
+	}
+	read_dump_free(&dump);
+}
+
+static void reset_counts(void)
+{
+	atomic_store(&answer_count, 0);
+	atomic_store(&silent_count, 0);
+	atomic_store(&lost_count, 0);
+}
+
+static void *ask_main(void *unused)
+{
+	for (int i = 0; i < 20; i++)
+		look_for_known();
+	return unused;
+}
+
+static void test_dumps_at_once(void **state)
+{
+	pthread_t known[KNOWN], askers[3];
+
+	(void)state;
+	reset_counts();
+	start_known(known);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&askers[i], NULL, ask_main, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(askers[i], NULL);
+	end_known(known);
+	assert_int_equal(atomic_load(&answer_count), 3 * 20 * KNOWN);
+}
+
+static void *short_life(void *arg)
+{
+	return arg;
+}
+
+static void give_birth(void)
+{
+	while (!atomic_load(&stop)) {
+		pthread_t thread;
+
+		assert_int_equal(pthread_create(&thread, NULL, short_life, NULL), 0);
+		pthread_join(thread, NULL);
+		atomic_fetch_add(&birth_count, 1);
+	}
+}
+
+static void allocate(void)
+{
+	unsigned random = 1;
+
+	while (!atomic_load(&stop)) {
+		char *volatile blocks[16];
+
+		for (int i = 0; i < 16; i++) {
+			random = random * 1103515245 + 12345;
+			blocks[i] = malloc(random >> 16);
+			blocks[i][0] = 'x';
+		}
+		for (int i = 0; i < 16; i++)
+			free(blocks[i]);
+	}
+}
+
+static void test_dumps_beside_births_dlopen_and_malloc(void **state)
+{
+	int64_t end_ns = clock_monotonic_ns() + (test_is_stress() ? 12 : 1) * CLOCK_NS_PER_SEC;
+	pthread_t known[KNOWN], busy[4];
+	size_t dump_count = 0, dlopen_count;
+
+	(void)state;
+	reset_counts();
+	start_known(known);
+	atomic_store(&stop, false);
+	dlopen_storm_start();
+	for (int i = 0; i < 4; i++)
+		busy[i] = named_thread_start("busy", i % 2 ? give_birth : allocate);
+	for (; clock_monotonic_ns() < end_ns; dump_count++)
+		look_for_known();
+	atomic_store(&stop, true);
+	for (int i = 0; i < 4; i++)
+		pthread_join(busy[i], NULL);
+	dlopen_count = dlopen_storm_stop();
+	end_known(known);
+	print_message("%zu dumps beside %zu births and %zu dlopens; %zu answers, %zu silent\n",
+		dump_count, atomic_load(&birth_count), dlopen_count, atomic_load(&answer_count),
+		atomic_load(&silent_count));
+	assert_int_equal(atomic_load(&lost_count), 0);
+	assert_true(atomic_load(&answer_count) > 9 * atomic_load(&silent_count));
+	assert_true(atomic_load(&birth_count) > 0 && dlopen_count > 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	probe_thread_init();
+	return modules_init();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_who_blocks_the_signal_is_told_at_once),
+		cmocka_unit_test(test_a_crowd_that_blocks_the_signal_is_told_quickly),
+		cmocka_unit_test(test_no_restartable_wait_fails),
+		cmocka_unit_test(test_dumps_at_once),
+		cmocka_unit_test(test_dumps_beside_births_dlopen_and_malloc),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
