@@ -1,0 +1,371 @@
+/* Every call of waits.def marks its thread while it waits; and what the listener is told of it. */
+#include "../support/read_dump.h"
+#include "../support/test.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "probe/modules.h"
+#include "probe/thread.h"
+#include "probe/wait_internal.h"
+
+#define SHORT_NS (20 * CLOCK_NS_PER_MS)
+
+static struct timespec far_off(clockid_t clock)
+{
+	struct timespec until;
+
+	clock_gettime(clock, &until);
+	until.tv_sec += 1000;
+	return until;
+}
+
+static struct timespec soon(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += SHORT_NS;
+	until.tv_sec += until.tv_nsec / CLOCK_NS_PER_SEC;
+	until.tv_nsec %= CLOCK_NS_PER_SEC;
+	return until;
+}
+
+/* ---- every call ---- */
+
+static sem_t semaphore;
+static int epoll_fd;
+static sigset_t awaited_signals;
+static pthread_t joined;
+static const struct timespec long_time = {.tv_sec = 1000};
+
+static void do_sem_wait(void)
+{
+	sem_wait(&semaphore);
+}
+
+static void do_sem_timedwait(void)
+{
+	struct timespec until = far_off(CLOCK_REALTIME);
+
+	sem_timedwait(&semaphore, &until);
+}
+
+static void do_sem_clockwait(void)
+{
+	struct timespec until = far_off(CLOCK_MONOTONIC);
+
+	sem_clockwait(&semaphore, CLOCK_MONOTONIC, &until);
+}
+
+static void do_pthread_join(void)
+{
+	pthread_join(joined, NULL);
+}
+
+static void do_epoll_wait(void)
+{
+	struct epoll_event event;
+
+	epoll_wait(epoll_fd, &event, 1, -1);
+}
+
+static void do_epoll_pwait(void)
+{
+	struct epoll_event event;
+
+	epoll_pwait(epoll_fd, &event, 1, -1, NULL);
+}
+
+static void do_poll(void)
+{
+	poll(NULL, 0, -1);
+}
+
+static void do_ppoll(void)
+{
+	ppoll(NULL, 0, NULL, NULL);
+}
+
+static void do_select(void)
+{
+	select(0, NULL, NULL, NULL, NULL);
+}
+
+static void do_nanosleep(void)
+{
+	nanosleep(&long_time, NULL);
+}
+
+static void do_clock_nanosleep(void)
+{
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, NULL);
+}
+
+static void do_usleep(void)
+{
+	usleep(1000 * 1000 * 1000);
+}
+
+static void do_sleep(void)
+{
+	sleep(1000);
+}
+
+static void do_pause(void)
+{
+	pause();
+}
+
+static void do_sigwait(void)
+{
+	int signal;
+
+	sigwait(&awaited_signals, &signal);
+}
+
+static void do_sigwaitinfo(void)
+{
+	sigwaitinfo(&awaited_signals, NULL);
+}
+
+static void do_sigtimedwait(void)
+{
+	sigtimedwait(&awaited_signals, NULL, &long_time);
+}
+
+static const struct call {
+	const char *function;
+	void (*wait)(void);
+} calls[] = {
+#define PROBE_WAIT_CALL(type, name, kind, state, parameters, arguments, object) {#name, do_##name},
+#include "probe/waits.def"
+#undef PROBE_WAIT_CALL
+};
+#define CALL_COUNT (sizeof(calls) / sizeof(calls[0]))
+
+static const struct call *current;
+static sem_t end_joined;
+static atomic_bool stop, is_unmarked, is_over;
+
+static void wait_to_be_joined(void)
+{
+	while (sem_wait(&end_joined) != 0)
+		;
+}
+
+/* A dump ends those waits that no signal restarts. */
+static void wait_until_stop(void)
+{
+	bool unmarked = true;
+
+	do {
+		current->wait();
+		unmarked = unmarked && !probe_thread_self()->wait.call;
+	} while (!atomic_load(&stop));
+	atomic_store(&is_unmarked, unmarked);
+	atomic_store(&is_over, true);
+}
+
+/* One of these ends any of the calls. */
+static void end_wait(pthread_t thread)
+{
+	struct read_dump dump;
+
+	atomic_store(&stop, true);
+	sem_post(&semaphore);
+	sem_post(&end_joined);
+	pthread_kill(thread, SIGUSR2);
+	while (!atomic_load(&is_over)) {
+		dump = read_dump_take(PROBE_DUMP_ALL);
+		read_dump_free(&dump);
+	}
+}
+
+static void check_mark(const struct call *call)
+{
+	const void *object = strncmp(call->function, "sem_", 4) == 0 ? &semaphore : NULL;
+	bool is_seen = false;
+
+	while (!is_seen) {
+		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
+		const struct probe_dumped *thread = read_dump_named(&dump, "waiter");
+
+		assert_non_null(thread);
+		is_seen = thread->wait.call;
+		if (is_seen) {
+			assert_string_equal(thread->wait.call->function, call->function);
+			assert_ptr_equal(thread->wait.object, object);
+			assert_true(thread->wait.since_ns <= thread->time_ns);
+		}
+		read_dump_free(&dump);
+	}
+}
+
+static void test_every_call_marks_and_unmarks(void **state)
+{
+	(void)state;
+	sigemptyset(&awaited_signals);
+	sigaddset(&awaited_signals, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &awaited_signals, NULL);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < CALL_COUNT; i++) {
+		pthread_t waiter;
+
+		current = &calls[i];
+		atomic_store(&stop, false);
+		atomic_store(&is_over, false);
+		sem_init(&semaphore, 0, 0);
+		sem_init(&end_joined, 0, 0);
+		joined = named_thread_start("joined", wait_to_be_joined);
+		waiter = named_thread_start("waiter", wait_until_stop);
+		named_thread_await("waiter", calls[i].function);
+		check_mark(&calls[i]);
+		end_wait(waiter);
+		assert_true(atomic_load(&is_unmarked));
+		pthread_join(waiter, NULL);
+		if (calls[i].wait != do_pthread_join)
+			pthread_join(joined, NULL);
+	}
+	close(epoll_fd);
+}
+
+/* ---- the listener ---- */
+
+static atomic_int told_count[PROBE_WAIT_SIGNAL + 1];
+static _Atomic(int64_t) told_ns;
+
+/* Does what it must not be able to spoil. */
+static void on_wait_end(enum probe_wait_kind kind, int64_t waited_ns)
+{
+	atomic_fetch_add(&told_count[kind], 1);
+	atomic_store(&told_ns, waited_ns);
+	errno = EXDEV;
+}
+
+static int told_total(void)
+{
+	int total = 0;
+
+	for (int kind = 0; kind <= PROBE_WAIT_SIGNAL; kind++)
+		total += atomic_load(&told_count[kind]);
+	return total;
+}
+
+static int forget_told(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind <= PROBE_WAIT_SIGNAL; kind++)
+		atomic_store(&told_count[kind], 0);
+	return 0;
+}
+
+static void test_errno_is_the_calls(void **state)
+{
+	struct timespec until = soon();
+	int64_t start_ns = clock_monotonic_ns();
+
+	(void)state;
+	sem_init(&semaphore, 0, 1);
+	errno = ENOTTY;
+	assert_int_equal(sem_wait(&semaphore), 0);
+	assert_int_equal(errno, ENOTTY);
+	assert_int_equal(sem_timedwait(&semaphore, &until), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(atomic_load(&told_count[PROBE_WAIT_SEMAPHORE]), 2);
+	assert_in_range(atomic_load(&told_ns), SHORT_NS / 2, clock_monotonic_ns() - start_ns);
+}
+
+static void test_waits_for_no_thread_are_not_told(void **state)
+{
+	(void)state;
+	assert_int_equal(nanosleep(&(struct timespec){.tv_nsec = 1}, NULL), 0);
+	assert_int_equal(poll(NULL, 0, 1), 0);
+	assert_int_equal(usleep(1), 0);
+	assert_int_equal(told_total(), 0);
+}
+
+static void test_of_nested_waits_the_outer_one_counts(void **state)
+{
+	static const struct probe_wait_call outer_call = {"outer", "", PROBE_WAIT_COND};
+	static const struct probe_wait_call inner_call = {"inner", "", PROBE_WAIT_SEMAPHORE};
+	const struct probe_wait *mark = &probe_thread_self()->wait;
+	struct probe_wait outer, inner;
+
+	(void)state;
+	wait_begin(&outer_call, &outer, &outer);
+	assert_ptr_equal(mark->call, &outer_call);
+	assert_ptr_equal(mark->object, &outer);
+	wait_begin(&inner_call, &inner, &inner);
+	assert_ptr_equal(mark->call, &outer_call);
+	assert_ptr_equal(mark->object, &outer);
+	wait_end(&inner);
+	assert_ptr_equal(mark->call, &outer_call);
+	assert_int_equal(told_total(), 0);
+	wait_end(&outer);
+	assert_null(mark->call);
+	assert_int_equal(atomic_load(&told_count[PROBE_WAIT_COND]), 1);
+	assert_int_equal(told_total(), 1);
+}
+
+static void wait_shortly(void)
+{
+	struct timespec until = soon();
+
+	while (sem_timedwait(&semaphore, &until) != 0 && errno == EINTR)
+		;
+}
+
+static void observe_and_wait(void)
+{
+	probe_thread_observe();
+	wait_shortly();
+}
+
+static void test_observers_are_nobodys_business(void **state)
+{
+	(void)state;
+	sem_init(&semaphore, 0, 0);
+	pthread_join(named_thread_start("observer", observe_and_wait), NULL);
+	/* But this thread's wait for that one's end is. */
+	assert_int_equal(atomic_load(&told_count[PROBE_WAIT_THREAD]), 1);
+	probe_observe_begin();
+	wait_shortly();
+	probe_observe_end();
+	assert_int_equal(told_total(), 1);
+	wait_shortly();
+	assert_int_equal(told_total(), 2);
+}
+
+static int set_up(void **state)
+{
+	static const struct probe_wait_listener listener = {.on_wait_end = on_wait_end};
+
+	(void)state;
+	probe_thread_init();
+	probe_wait_subscribe(&listener);
+	return modules_init();
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, forget_told)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_every_call_marks_and_unmarks),
+		TEST(test_errno_is_the_calls),
+		TEST(test_waits_for_no_thread_are_not_told),
+		TEST(test_of_nested_waits_the_outer_one_counts),
+		TEST(test_observers_are_nobodys_business),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
