@@ -23,7 +23,7 @@ endif
 
 CC := gcc
 PROTOC_C := protoc-c
-PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw libunwind
+PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 # Frame pointers and real calls keep every stack complete, in any tool.
@@ -31,9 +31,11 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS := -std=gnu17 $(OPTIMISE) -g -fno-omit-frame-pointer -fno-optimize-sibling-calls \
 	-fno-partial-inlining -fexceptions -pthread
 CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iservices -I$(BUILD) -I$(BUILD)/proto
+# A cancelled thread is unwound by libgcc, so cleanups must resume in libgcc too: libunwind, which
+# gperftools brings along, exports the same names, and must not be linked before it.
 # -rdynamic: what we interpose must be seen by the shared libraries too.
 LDFLAGS := -rdynamic -pthread
-LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lelf -lunwind -lm
+LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lelf -lm
 ifdef SAN
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CPPFLAGS += -DSICKBAY_SAN=1
@@ -91,7 +93,7 @@ $(BUILD)/proto/%.pb-c.c $(BUILD)/proto/%.pb-c.h &: services/proto/%.proto
 	$(call quiet,PROTO,$<)$(PROTOC_C) --proto_path=services --c_out=$(BUILD) $<
 
 # Changes only when the compiler, its flags or the place do: then everything is compiled anew.
-FLAGS := $(shell $(CC) -dumpfullversion 2>/dev/null) $(CURDIR) $(CPPFLAGS) $(CFLAGS) $(WARNINGS)
+FLAGS := $(shell $(CC) -dumpfullversion 2>/dev/null) $(CURDIR) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(LDFLAGS) $(LDLIBS)
 $(BUILD)/flags: force
 	@mkdir -p $(@D)
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@

@@ -14,7 +14,6 @@ debian_name() {
 	libprotobuf-c) echo libprotobuf-c-dev ;;
 	zlib) echo zlib1g-dev ;;
 	libdw) echo libdw-dev ;;
-	libunwind) echo libunwind-dev ;;
 	*) echo "$1" ;;
 	esac
 }

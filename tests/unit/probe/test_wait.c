@@ -169,7 +169,7 @@ static void wait_until_stop(void)
 
 	do {
 		current->wait();
-		unmarked = unmarked && !probe_thread_self()->wait.call;
+		unmarked = unmarked && !atomic_load(&probe_thread_self()->wait_frame);
 	} while (!atomic_load(&stop));
 	atomic_store(&is_unmarked, unmarked);
 	atomic_store(&is_over, true);
@@ -293,27 +293,43 @@ static void test_waits_for_no_thread_are_not_told(void **state)
 	assert_int_equal(told_total(), 0);
 }
 
-static void test_of_nested_waits_the_outer_one_counts(void **state)
+static const struct wait_frame *marked(void)
+{
+	return atomic_load(&probe_thread_self()->wait_frame);
+}
+
+/* Stacks grow down: the frame of a wait within a wait is the lower one. */
+static void test_nested_waits_show_the_inner_one_first(void **state)
 {
 	static const struct probe_wait_call outer_call = {"outer", "", PROBE_WAIT_COND};
 	static const struct probe_wait_call inner_call = {"inner", "", PROBE_WAIT_SEMAPHORE};
-	const struct probe_wait *mark = &probe_thread_self()->wait;
-	struct probe_wait outer, inner;
+	struct wait_frame frames[2], *inner = &frames[0], *outer = &frames[1];
 
 	(void)state;
-	wait_begin(&outer_call, &outer, &outer);
-	assert_ptr_equal(mark->call, &outer_call);
-	assert_ptr_equal(mark->object, &outer);
-	wait_begin(&inner_call, &inner, &inner);
-	assert_ptr_equal(mark->call, &outer_call);
-	assert_ptr_equal(mark->object, &outer);
-	wait_end(&inner);
-	assert_ptr_equal(mark->call, &outer_call);
-	assert_int_equal(told_total(), 0);
-	wait_end(&outer);
-	assert_null(mark->call);
-	assert_int_equal(atomic_load(&told_count[PROBE_WAIT_COND]), 1);
+	wait_begin(outer, &outer_call, &outer);
+	assert_ptr_equal(marked(), outer);
+	wait_begin(inner, &inner_call, &inner);
+	assert_ptr_equal(marked(), inner);
+	wait_end(inner);
+	assert_ptr_equal(marked(), outer);
 	assert_int_equal(told_total(), 1);
+	wait_end(outer);
+	assert_null(marked());
+	assert_int_equal(told_total(), 2);
+}
+
+/* As a handler does that leaves a wait by longjmp(). */
+static void test_a_frame_that_was_jumped_over_is_forgotten(void **state)
+{
+	static const struct probe_wait_call call = {"call", "", PROBE_WAIT_IO};
+	struct wait_frame frames[2], *left = &frames[0], *next = &frames[1];
+
+	(void)state;
+	wait_begin(left, &call, NULL);
+	wait_begin(next, &call, NULL);
+	assert_ptr_equal(marked(), next);
+	wait_end(next);
+	assert_null(marked());
 }
 
 static void wait_shortly(void)
@@ -363,7 +379,8 @@ int main(void)
 		TEST(test_every_call_marks_and_unmarks),
 		TEST(test_errno_is_the_calls),
 		TEST(test_waits_for_no_thread_are_not_told),
-		TEST(test_of_nested_waits_the_outer_one_counts),
+		TEST(test_nested_waits_show_the_inner_one_first),
+		TEST(test_a_frame_that_was_jumped_over_is_forgotten),
 		TEST(test_observers_are_nobodys_business),
 	};
 
