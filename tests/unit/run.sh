@@ -5,7 +5,8 @@ set -euo pipefail
 
 UNIT_TIMEOUT=${UNIT_TIMEOUT:-$([ -n "${SICKBAY_STRESS:-}" ] && echo 600 || echo 120)}
 LSAN_OPTIONS=suppressions=$(dirname "$0")/lsan.supp:print_suppressions=0
-export LSAN_OPTIONS
+TSAN_OPTIONS=suppressions=$(dirname "$0")/tsan.supp
+export LSAN_OPTIONS TSAN_OPTIONS
 passed=0 failed=0 skipped=0
 
 # count PATTERN FILE: lines of a TAP report.
