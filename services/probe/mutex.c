@@ -21,18 +21,10 @@
 /* False until libc was seen to do as glibc_mutex.h has it. */
 static bool libc_is_as_known;
 
-/*
- * The places of the thread's table in which MUTEX may be, from its own on: the other mutexes that
- * it holds must not push this one out.
- */
-#define SITE_TRIES 4
-
-static struct probe_locked_site *site_at(
-	struct probe_thread *thread, const void *mutex, size_t distance)
+/* The place that is looked at first. */
+static struct probe_locked_site *site_of(struct probe_thread *thread, const void *mutex)
 {
-	size_t start = (uintptr_t)mutex / sizeof(long);
-
-	return &thread->locked[(start + distance) % PROBE_LOCKED_SITES];
+	return &thread->locked[(uintptr_t)mutex / sizeof(long) % PROBE_LOCKED_SITES];
 }
 
 static bool site_is_of(struct probe_locked_site *site, const void *mutex)
@@ -40,12 +32,21 @@ static bool site_is_of(struct probe_locked_site *site, const void *mutex)
 	return atomic_load_explicit(&site->mutex, memory_order_acquire) == mutex;
 }
 
+/*
+ * The thread's place for MUTEX, or the first that is free, from the mutex's own on: other mutexes
+ * that it holds must not push this one out.
+ */
 static struct probe_locked_site *find_site(
-	struct probe_thread *thread, const void *mutex, const void *wanted)
+	struct probe_thread *thread, const void *mutex, bool or_free)
 {
-	for (size_t i = 0; i < SITE_TRIES; i++)
-		if (site_is_of(site_at(thread, mutex, i), wanted))
-			return site_at(thread, mutex, i);
+	size_t start = (size_t)(site_of(thread, mutex) - thread->locked);
+
+	for (size_t i = 0; i < PROBE_LOCKED_SITES; i++) {
+		struct probe_locked_site *site = &thread->locked[(start + i) % PROBE_LOCKED_SITES];
+
+		if (site_is_of(site, mutex) || (or_free && site_is_of(site, NULL)))
+			return site;
+	}
 	return NULL;
 }
 
@@ -59,13 +60,11 @@ static void fill_site(struct probe_locked_site *site, const void *mutex, uintptr
 __attribute__((noinline)) static void note_locked_elsewhere(
 	struct probe_thread *thread, const void *mutex, uintptr_t pc)
 {
-	struct probe_locked_site *site = find_site(thread, mutex, mutex);
+	struct probe_locked_site *site = find_site(thread, mutex, true);
 
-	if (!site)
-		site = find_site(thread, mutex, NULL);
 	if (!site) {
-		/* All held, or unlocked by another thread. */
-		site = site_at(thread, mutex, 0);
+		/* It holds that many, or others unlock what it locks. */
+		site = site_of(thread, mutex);
 		atomic_store_explicit(&site->mutex, NULL, memory_order_relaxed);
 	}
 	fill_site(site, mutex, pc);
@@ -73,7 +72,7 @@ __attribute__((noinline)) static void note_locked_elsewhere(
 
 static void note_locked_by(struct probe_thread *thread, const void *mutex, uintptr_t pc)
 {
-	struct probe_locked_site *site = site_at(thread, mutex, 0);
+	struct probe_locked_site *site = site_of(thread, mutex);
 
 	if (__builtin_expect(site_is_of(site, NULL), 1))
 		fill_site(site, mutex, pc);
@@ -81,16 +80,17 @@ static void note_locked_by(struct probe_thread *thread, const void *mutex, uintp
 		note_locked_elsewhere(thread, mutex, pc);
 }
 
-static void note_locked(const void *mutex, uintptr_t pc)
+static void note_locked(const pthread_mutex_t *mutex, uintptr_t pc)
 {
-	if (thread_self)
+	/* Of a recursive mutex's levels the first counts. */
+	if (thread_self && mutex->__data.__count <= 1)
 		note_locked_by(thread_self, mutex, pc);
 }
 
 __attribute__((noinline)) static void forget_locked_elsewhere(
 	struct probe_thread *thread, const void *mutex)
 {
-	struct probe_locked_site *site = find_site(thread, mutex, mutex);
+	struct probe_locked_site *site = find_site(thread, mutex, false);
 
 	if (site)
 		atomic_store_explicit(&site->mutex, NULL, memory_order_relaxed);
@@ -99,7 +99,7 @@ __attribute__((noinline)) static void forget_locked_elsewhere(
 /* The mutex is about to be unlocked for good, not by one level of several. */
 static void forget_locked_by(struct probe_thread *thread, const pthread_mutex_t *mutex)
 {
-	struct probe_locked_site *site = site_at(thread, mutex, 0);
+	struct probe_locked_site *site = site_of(thread, mutex);
 
 	if (__builtin_expect(site_is_of(site, mutex), 1))
 		atomic_store_explicit(&site->mutex, NULL, memory_order_relaxed);
@@ -332,7 +332,7 @@ static void answer(struct probe_thread *thread, void *context)
 
 	if (thread->tid != question->tid)
 		return;
-	site = find_site(thread, question->mutex, question->mutex);
+	site = find_site(thread, question->mutex, false);
 	if (site)
 		question->pc = atomic_load_explicit(&site->pc, memory_order_relaxed);
 }
