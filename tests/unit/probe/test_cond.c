@@ -66,30 +66,50 @@ static void test_a_signal_wakes(void **state)
 	assert_true(atomic_load(&cond_waits) > 0);
 }
 
-static void lock_and_unlock(void)
+static void lock_and_signal(void)
 {
 	pthread_mutex_lock(&lock);
+	pthread_cond_signal(&came);
 	pthread_mutex_unlock(&lock);
+}
+
+static TEST_FRAME void lock_for_waiting(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static int wait_by(int call)
+{
+	const struct timespec until = {.tv_sec = INT32_MAX};
+
+	switch (call) {
+	case 0:
+		return pthread_cond_wait(&came, &lock);
+	case 1:
+		return pthread_cond_timedwait(&came, &lock, &until);
+	default:
+		return pthread_cond_clockwait(&came, &lock, CLOCK_MONOTONIC, &until);
+	}
 }
 
 /* Who begins to wait for a condition lets the mutex go: that is an unlock. */
 static void test_waiting_unlocks_for_others(void **state)
 {
-	struct timespec until;
-	pthread_t other;
-
 	(void)state;
-	pthread_mutex_lock(&lock);
-	other = named_thread_start("other", lock_and_unlock);
-	named_thread_await("other", "pthread_mutex_lock");
-	assert_int_equal(atomic_load(&contended_unlocks), 0);
-	until = after_ns(CLOCK_REALTIME, WAITED_NS);
-	pthread_cond_timedwait(&came, &lock, &until);
-	assert_int_equal(atomic_load(&contended_unlocks), 1);
-	assert_string_equal(read_dump_function(probe_locked_at(gettid(), &lock)),
-		"test_waiting_unlocks_for_others");
-	pthread_mutex_unlock(&lock);
-	pthread_join(other, NULL);
+	for (int call = 0; call < 3; call++) {
+		pthread_t other;
+
+		lock_for_waiting();
+		other = named_thread_start("other", lock_and_signal);
+		named_thread_await("other", "pthread_mutex_lock");
+		assert_int_equal(atomic_load(&contended_unlocks), call);
+		assert_int_equal(wait_by(call), 0);
+		assert_int_equal(atomic_load(&contended_unlocks), call + 1);
+		assert_string_equal(
+			read_dump_function(probe_locked_at(gettid(), &lock)), "lock_for_waiting");
+		pthread_mutex_unlock(&lock);
+		pthread_join(other, NULL);
+	}
 }
 
 /* Of the version of 1998 that libc still has, too: there this would wait for some 50 years. */
