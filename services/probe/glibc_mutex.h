@@ -52,7 +52,7 @@ static inline bool glibc_mutex_unlock_unawaited(pthread_mutex_t *mutex, pid_t ti
 {
 	int expected = 1;
 
-	if (mutex->__data.__kind != 0 || mutex->__data.__owner != tid)
+	if (mutex->__data.__kind != 0)
 		return false;
 	mutex->__data.__owner = 0;
 	mutex->__data.__nusers--;
