@@ -3,10 +3,12 @@
 #include "../support/test.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #define CROWD 300
 
 static sem_t ready, go, unblocked;
+static int go_fds[2];
 
 static void init_semaphores(void)
 {
@@ -37,15 +40,28 @@ static void block_dump_signal(int how)
 
 /* ---- threads that block it ---- */
 
+/* In a call that is not interposed, so that the dump has to ask by signal. */
+static void read_go(void)
+{
+	char byte;
+
+	assert_int_equal(read(go_fds[0], &byte, 1), 1);
+}
+
+static void write_go(void)
+{
+	assert_int_equal(write(go_fds[1], "x", 1), 1);
+}
+
 static TEST_FRAME void refuse_signals(void)
 {
 	block_dump_signal(SIG_BLOCK);
 	sem_post(&ready);
-	sem_wait(&go);
+	read_go();
 	/* Here all the signals of dumps that are over arrive. */
 	block_dump_signal(SIG_UNBLOCK);
 	sem_post(&unblocked);
-	sem_wait(&go);
+	read_go();
 }
 
 static void test_who_blocks_the_signal_is_told_at_once(void **state)
@@ -67,21 +83,15 @@ static void test_who_blocks_the_signal_is_told_at_once(void **state)
 		assert_true(dump.taken_ns < 150 * CLOCK_NS_PER_MS);
 		read_dump_free(&dump);
 	}
-	sem_post(&go);
+	write_go();
 	sem_wait(&unblocked);
 	dump = read_dump_take(PROBE_DUMP_ALL);
 	thread = read_dump_named(&dump, "blocker");
 	assert_int_equal(thread->answer, PROBE_ANSWERED);
 	assert_true(read_dump_has_frame(thread, "refuse_signals"));
 	read_dump_free(&dump);
-	sem_post(&go);
+	write_go();
 	pthread_join(blocker, NULL);
-}
-
-static void wait_for_go(void)
-{
-	while (sem_wait(&go) != 0)
-		;
 }
 
 static void test_a_crowd_that_blocks_the_signal_is_told_quickly(void **state)
@@ -94,7 +104,7 @@ static void test_a_crowd_that_blocks_the_signal_is_told_quickly(void **state)
 	init_semaphores();
 	block_dump_signal(SIG_BLOCK);
 	for (int i = 0; i < CROWD; i++)
-		crowd[i] = named_thread_start("crowd", wait_for_go);
+		crowd[i] = named_thread_start("crowd", read_go);
 	block_dump_signal(SIG_UNBLOCK);
 	while (probe_thread_count() < before + CROWD)
 		sched_yield();
@@ -108,7 +118,7 @@ static void test_a_crowd_that_blocks_the_signal_is_told_quickly(void **state)
 		"%d who block it: %lld ms\n", CROWD, (long long)(dump.taken_ns / CLOCK_NS_PER_MS));
 	read_dump_free(&dump);
 	for (int i = 0; i < CROWD; i++)
-		sem_post(&go);
+		write_go();
 	for (int i = 0; i < CROWD; i++)
 		pthread_join(crowd[i], NULL);
 }
@@ -228,9 +238,77 @@ static void test_no_restartable_wait_fails(void **state)
 	}
 }
 
+/* ---- waits that are interposed: no signal at all ---- */
+
+#define UNDISTURBED_MS 300
+static const struct timespec undisturbed_time = {.tv_nsec = UNDISTURBED_MS * CLOCK_NS_PER_MS};
+
+static void wait_in_nanosleep(void)
+{
+	assert_uninterrupted(nanosleep(&undisturbed_time, NULL) == 0);
+}
+
+static void wait_in_poll(void)
+{
+	assert_uninterrupted(poll(NULL, 0, UNDISTURBED_MS) == 0);
+}
+
+static void wait_in_epoll(void)
+{
+	struct epoll_event event;
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	assert_uninterrupted(epoll_wait(fd, &event, 1, UNDISTURBED_MS) == 0);
+	close(fd);
+}
+
+static void wait_in_sem_timedwait(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	assert_uninterrupted(sem_timedwait(&go, &until) == -1 && errno == ETIMEDOUT);
+}
+
+static void count_marked(struct probe_thread *thread, void *context)
+{
+	*(int *)context += atomic_load(&thread->wait_frame) != NULL;
+}
+
+static void test_interposed_waits_are_not_disturbed(void **state)
+{
+	static void (*const bodies[])(void) = {
+		wait_in_nanosleep, wait_in_poll, wait_in_epoll, wait_in_sem_timedwait};
+	pthread_t threads[4];
+	int marked_count = 0;
+
+	(void)state;
+	init_semaphores();
+	atomic_store(&ended_count, 0);
+	atomic_store(&interrupted_count, 0);
+	for (int i = 0; i < 4; i++)
+		threads[i] = named_thread_start("waiter", bodies[i]);
+	while (marked_count < 4) {
+		marked_count = 0;
+		probe_thread_for_each(count_marked, &marked_count);
+	}
+	/* Until the first wait ends; from then on there is something to ask by signal. */
+	while (atomic_load(&ended_count) == 0) {
+		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
+
+		read_dump_free(&dump);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&interrupted_count), 0);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
+	if (pipe(go_fds) != 0)
+		return -1;
 	probe_thread_init();
 	return modules_init();
 }
@@ -241,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_who_blocks_the_signal_is_told_at_once),
 		cmocka_unit_test(test_a_crowd_that_blocks_the_signal_is_told_quickly),
 		cmocka_unit_test(test_no_restartable_wait_fails),
+		cmocka_unit_test(test_interposed_waits_are_not_disturbed),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -162,7 +163,6 @@ static void wait_to_be_joined(void)
 		;
 }
 
-/* A dump ends those waits that no signal restarts. */
 static void wait_until_stop(void)
 {
 	bool unmarked = true;
@@ -175,18 +175,25 @@ static void wait_until_stop(void)
 	atomic_store(&is_over, true);
 }
 
+static void on_nudge(int signal)
+{
+	(void)signal;
+}
+
 /* One of these ends any of the calls. */
 static void end_wait(pthread_t thread)
 {
-	struct read_dump dump;
+	const struct sigaction nudge = {.sa_handler = on_nudge};
 
+	assert_int_equal(sigaction(SIGUSR1, &nudge, NULL), 0);
 	atomic_store(&stop, true);
 	sem_post(&semaphore);
 	sem_post(&end_joined);
 	pthread_kill(thread, SIGUSR2);
+	/* It may not be in its wait yet, or again. */
 	while (!atomic_load(&is_over)) {
-		dump = read_dump_take(PROBE_DUMP_ALL);
-		read_dump_free(&dump);
+		pthread_kill(thread, SIGUSR1);
+		sched_yield();
 	}
 }
 
