@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,20 +83,25 @@ int64_t read_profile_total(const struct read_profile *profile, int index)
 	return total;
 }
 
-int64_t read_profile_cumulative(const struct read_profile *profile, int index, const char *function)
+static bool has_function(const struct read_profile *profile,
+	const Perftools__Profiles__Sample *sample, const char *function)
 {
 	const char *names[512];
+	size_t count = names_of(profile, sample, names, 512);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], function) == 0)
+			return true;
+	return false;
+}
+
+int64_t read_profile_cumulative(const struct read_profile *profile, int index, const char *function)
+{
 	int64_t total = 0;
 
-	for (size_t i = 0; i < profile->message->n_sample; i++) {
-		const Perftools__Profiles__Sample *sample = profile->message->sample[i];
-		size_t count = names_of(profile, sample, names, 512), k = 0;
-
-		while (k < count && strcmp(names[k], function) != 0)
-			k++;
-		if (k < count)
-			total += sample->value[index];
-	}
+	for (size_t i = 0; i < profile->message->n_sample; i++)
+		if (has_function(profile, profile->message->sample[i], function))
+			total += profile->message->sample[i]->value[index];
 	return total;
 }
 
@@ -115,6 +121,33 @@ int64_t read_profile_edge(
 				total += sample->value[index];
 				break;
 			}
+	}
+	return total;
+}
+
+static bool has_label(const struct read_profile *profile, const Perftools__Profiles__Sample *sample,
+	const char *key, const char *text)
+{
+	char **strings = profile->message->string_table;
+
+	for (size_t i = 0; i < sample->n_label; i++)
+		if (strcmp(strings[sample->label[i]->key], key) == 0 &&
+			strcmp(strings[sample->label[i]->str], text) == 0)
+			return true;
+	return false;
+}
+
+int64_t read_profile_labelled(const struct read_profile *profile, int index, const char *function,
+	const char *key, const char *text)
+{
+	int64_t total = 0;
+
+	for (size_t i = 0; i < profile->message->n_sample; i++) {
+		const Perftools__Profiles__Sample *sample = profile->message->sample[i];
+
+		if (has_label(profile, sample, key, text) &&
+			(!function || has_function(profile, sample, function)))
+			total += sample->value[index];
 	}
 	return total;
 }

@@ -24,6 +24,9 @@ int64_t read_profile_cumulative(
 /* ... over those in which CALLER calls CALLEE directly; CALLER NULL: anybody. */
 int64_t read_profile_edge(
 	const struct read_profile *profile, int index, const char *callee, const char *caller);
+/* ... over those with the label KEY = TEXT and FUNCTION in the stack; FUNCTION NULL: any stack. */
+int64_t read_profile_labelled(const struct read_profile *profile, int index, const char *function,
+	const char *key, const char *text);
 const char *read_profile_comment(const struct read_profile *profile);
 
 #endif
