@@ -20,6 +20,7 @@ struct capture {
 
 static http_handler wait_for_turn;
 
+/* A job that ends with its session open has lost its client. */
 static void free_capture(void *data)
 {
 	struct capture *capture = data;
@@ -31,7 +32,7 @@ static void free_capture(void *data)
 
 static void stop_work(struct http_job *job)
 {
-	const struct capture *capture = http_data(job);
+	struct capture *capture = http_data(job);
 	struct strbuf out = STRBUF_INIT;
 	int err = capture->window->stop(capture->session, &out);
 
@@ -41,6 +42,8 @@ static void stop_work(struct http_job *job)
 	else
 		http_reply_strbuf(job, 200, DEBUG_PROFILE_TYPE, &out);
 	strbuf_free(&out);
+	capture->window->free_session(capture->session);
+	capture->session = NULL;
 }
 
 static void turn_work(struct http_job *job)
