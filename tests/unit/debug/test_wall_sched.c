@@ -88,6 +88,8 @@ static TEST_FRAME void wait_for_business_lock(void)
 	pthread_mutex_unlock(&business_lock);
 }
 
+static pthread_t business_thread;
+
 static void *business(void *begun)
 {
 	pthread_setname_np(pthread_self(), "business");
@@ -96,34 +98,30 @@ static void *business(void *begun)
 	return NULL;
 }
 
-static pthread_t start_deadlock(void)
+static void start_deadlock(void)
 {
-	pthread_t thread;
 	sem_t begun;
 
 	sem_init(&begun, 0, 0);
 	pthread_mutex_lock(&business_lock);
-	assert_int_equal(pthread_create(&thread, NULL, business, &begun), 0);
+	assert_int_equal(pthread_create(&business_thread, NULL, business, &begun), 0);
 	client_await(&begun);
 	sem_destroy(&begun);
-	return thread;
 }
 
-static void end_deadlock(pthread_t thread)
+static void end_deadlock(void)
 {
 	pthread_mutex_unlock(&business_lock);
-	pthread_join(thread, NULL);
+	pthread_join(business_thread, NULL);
 }
 
 static void test_wall_points_at_a_deadlock(void **state)
 {
-	pthread_t thread = start_deadlock();
 	struct read_profile *profile = get_profile("/debug/pprof/wall?seconds=1&hz=20");
 	int64_t wall_ns = read_profile_labelled(
 		profile, 1, "wait_for_business_lock", "state", "futex wait");
 
 	(void)state;
-	end_deadlock(thread);
 	assert_in_range(wall_ns, CLOCK_NS_PER_SEC * 85 / 100, CLOCK_NS_PER_SEC * 115 / 100);
 	assert_non_null(strstr(read_profile_comment(profile), " sweeps in "));
 	/* The debug plane does not show itself. */
@@ -133,11 +131,9 @@ static void test_wall_points_at_a_deadlock(void **state)
 
 static void test_sched_has_all_threads(void **state)
 {
-	pthread_t thread = start_deadlock();
 	struct read_profile *profile = get_profile("/debug/pprof/sched?seconds=1");
 
 	(void)state;
-	end_deadlock(thread);
 	assert_int_equal(read_profile_labelled(profile, 0, NULL, "thread", "business"), 1);
 	assert_int_equal(read_profile_labelled(profile, 0, NULL, "thread", "loop-0"), 1);
 	assert_int_equal(read_profile_labelled(profile, 0, NULL, "thread", "debug-0"), 0);
@@ -188,7 +184,7 @@ static void test_long_ones_starve_nobody_and_end_with_their_clients(void **state
 		close(clients[i]);
 	}
 	end_ns = clock_monotonic_ns() + DEADLINE_NS;
-	while (process_thread_count() != threads || process_fd_count() != fds || pool_is_at_work())
+	while (process_thread_count() > threads || process_fd_count() > fds || pool_is_at_work())
 		assert_true(clock_monotonic_ns() < end_ns);
 }
 
@@ -257,12 +253,17 @@ static int set_up(void **state)
 	assert_int_equal(http_server_create(&server_config, &server), 0);
 	debug_mount(server, pool);
 	http_server_add_routes(server, &route, 1);
-	return http_server_start(server);
+	assert_int_equal(http_server_start(server), 0);
+	start_deadlock();
+	/* No part of the program: sweeps would interrupt its socket calls, which have timeouts. */
+	debug_observe_thread();
+	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
+	end_deadlock();
 	http_server_stop(server, 1000);
 	http_pool_stop(pool, 1000);
 	return 0;
