@@ -49,8 +49,7 @@ struct thread_snapshot {
 int thread_snapshot_take(enum probe_dump_scope scope, struct thread_snapshot **snapshot)
 	__attribute__((warn_unused_result));
 /* The thread with that tid, or NULL. */
-const struct thread_view *thread_snapshot_find(
-	const struct thread_snapshot *snapshot, pid_t tid);
+const struct thread_view *thread_snapshot_find(const struct thread_snapshot *snapshot, pid_t tid);
 void thread_snapshot_free(struct thread_snapshot *snapshot);
 
 #endif

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "diag/creator.h"
 #include "diag/profile.h"
 #include "diag/stack_text.h"
 #include "probe/symbolize.h"
@@ -242,15 +242,6 @@ void threads_print_groups(const struct thread_snapshot *snapshot, struct strbuf 
 	free(groups);
 }
 
-/* The stack that created VIEW; *ONE_PC is room for one that has a single address. */
-static struct thread_stack creator_of(const struct thread_view *view, uintptr_t *one_pc)
-{
-	if (view->created_by)
-		return (struct thread_stack){view->created_by->pc_count, view->created_by->pcs};
-	*one_pc = view->created_by_pc ? view->created_by_pc : getauxval(AT_ENTRY);
-	return (struct thread_stack){1, one_pc};
-}
-
 static bool equal_stacks(const struct group *group, const struct thread_stack *stack)
 {
 	return group->pc_count == stack->pc_count &&
@@ -264,10 +255,12 @@ void threads_print_creators(const struct thread_snapshot *snapshot, struct strbu
 	size_t group_count = 0;
 
 	for (size_t i = 0; i < snapshot->thread_count; i++) {
-		struct thread_stack stack = creator_of(&snapshot->threads[i], &own_pcs[i]);
+		const struct thread_view *view = &snapshot->threads[i];
+		struct thread_stack stack;
 		size_t at = 0;
 
-		/* Few creators: the newest threads' first is most likely the next one's too. */
+		own_pcs[i] = view->created_by_pc;
+		stack = creator_stack(view->created_by, &own_pcs[i]);
 		while (at < group_count && !equal_stacks(&groups[at], &stack))
 			at++;
 		if (at == group_count)
@@ -341,8 +334,11 @@ int threads_encode_creators(const struct thread_snapshot *snapshot, struct strbu
 	uintptr_t pc;
 
 	for (size_t i = 0; i < snapshot->thread_count; i++) {
-		struct thread_stack stack = creator_of(&snapshot->threads[i], &pc);
+		const struct thread_view *view = &snapshot->threads[i];
+		struct thread_stack stack;
 
+		pc = view->created_by_pc;
+		stack = creator_stack(view->created_by, &pc);
 		profile_add_sample(profile, stack.pcs, stack.pc_count, &one, NULL, 0);
 	}
 	return encode_and_free(profile, out);
