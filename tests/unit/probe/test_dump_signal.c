@@ -41,7 +41,7 @@ static void block_dump_signal(int how)
 /* ---- threads that block it ---- */
 
 /* In a call that is not interposed, so that the dump has to ask by signal. */
-static void read_go(void)
+static TEST_FRAME void read_go(void)
 {
 	char byte;
 
