@@ -20,13 +20,17 @@ struct capture {
 
 static http_handler wait_for_turn;
 
-/* A job that ends with its session open has lost its client. */
+/*
+ * A job that ends with its session open has lost its client, and mostly ends on its event loop,
+ * which must not wait for the session's locks: on the pool, if it can be.
+ */
 static void free_capture(void *data)
 {
 	struct capture *capture = data;
+	void (*free_session)(void *session) = capture->window->free_session;
 
-	if (capture->session)
-		capture->window->free_session(capture->session);
+	if (capture->session && http_pool_call(debug_pool, free_session, capture->session) != 0)
+		free_session(capture->session);
 	free(capture);
 }
 

@@ -12,8 +12,8 @@
  * Errors:    start() and stop() return 0 or -errno: the answer is a 500; -ENOTSUP of start() is
  *            answered with .unsupported.
  *            A full queue of the pool is a 503 at the start; later it is only waited for.
- * Thread:    of one session, never two calls at once; several sessions may be. free_session() must
- *            not wait: it may run on the loop.
+ * Thread:    of one session, never two calls at once; several sessions may be. free_session() runs
+ *            on the pool, or where the pool's queue is full.
  */
 #ifndef SICKBAY_DEBUG_WINDOW_H
 #define SICKBAY_DEBUG_WINDOW_H

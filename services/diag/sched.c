@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -118,7 +117,7 @@ static void on_end(struct probe_thread *thread)
 		return;
 	reading.err = probe_task_sched(thread->tid, &now);
 	reading.delay_ns = now.delay_ns;
-	(void)prctl(PR_GET_NAME, reading.name);
+	memcpy(reading.name, thread->name, sizeof(reading.name));
 	for (struct sched_profile *sched = running; sched; sched = sched->next) {
 		if (thread->number <= sched->counted_number)
 			continue;
@@ -143,16 +142,19 @@ static void subscribe(void)
 static void note_thread(struct probe_thread *thread, void *context)
 {
 	struct sched_profile *sched = context;
+	struct reading *reading;
 
 	if (thread->observer)
 		return;
-	sched->portion[sched->portion_count++] = (struct reading){
+	reading = &sched->portion[sched->portion_count++];
+	*reading = (struct reading){
 		.number = thread->number,
 		.tid = thread->tid,
 		.created_ns = thread->created_ns,
 		.created_by_pc = thread->created_by_pc,
 		.created_by = thread->created_by,
 	};
+	memcpy(reading->name, thread->name, sizeof(reading->name));
 }
 
 /* With the list locked. */
@@ -196,7 +198,7 @@ static void count_portion(void *context)
 }
 
 /* Without the lock: only `number` may change meanwhile, and nobody looks at it. */
-static void read_portion(struct sched_profile *sched, bool with_names)
+static void read_portion(struct sched_profile *sched)
 {
 	struct probe_task_sched now = {0};
 
@@ -205,19 +207,17 @@ static void read_portion(struct sched_profile *sched, bool with_names)
 
 		reading->err = probe_task_sched(reading->tid, &now);
 		reading->delay_ns = now.delay_ns;
-		if (with_names && !reading->err)
-			reading->err = probe_task_name(reading->tid, reading->name);
 	}
 }
 
 /* Reads all threads, and hands each portion to DONE with the list locked. */
-static void read_all(struct sched_profile *sched, bool with_names, void (*done)(void *sched))
+static void read_all(struct sched_profile *sched, void (*done)(void *sched))
 {
 	struct probe_thread_walk walk;
 
 	probe_thread_walk_begin(&walk);
 	while (probe_thread_walk_next(&walk, PORTION, note_thread, sched) > 0) {
-		read_portion(sched, with_names);
+		read_portion(sched);
 		probe_thread_locked(done, sched);
 	}
 	probe_thread_walk_end(&walk);
@@ -265,7 +265,7 @@ static struct sched_profile *start(void)
 	sched->start_real_ns = clock_realtime_ns();
 	sched->start_ns = clock_monotonic_ns();
 	probe_thread_locked(link_running, sched);
-	read_all(sched, false, keep_bases);
+	read_all(sched, keep_bases);
 	return sched;
 }
 
@@ -307,7 +307,7 @@ int sched_profile_stop(struct sched_profile *sched, struct strbuf *out)
 	probe_observe_begin();
 	/* The creators of the youngest threads may still be on their way through the unwinder. */
 	probe_births_flush();
-	read_all(sched, true, count_portion);
+	read_all(sched, count_portion);
 	probe_thread_locked(unlink_running, sched);
 	err = encode(sched, out);
 	probe_observe_end();

@@ -6,8 +6,8 @@
  *            the program (observers are left out), under the stack of its creator, with the label
  *            `thread`, its name. Threads that are born or end within the window are in it; beyond
  *            SCHED_NAMES_MAX of those that ended, the others come without their names.
- * Cost:      two reads of /proc a thread and a third for its name, with no lock held; one more in
- *            each thread that ends meanwhile, nothing else while the window is open.
+ * Cost:      two reads of /proc a thread, with no lock held; one in each thread that ends meanwhile,
+ *            nothing else while the window is open.
  * Bounds:    16 bytes a thread, and every sample once.
  * Returns:   0, or
  *            -ENOTSUP the kernel does not measure it (CONFIG_SCHED_INFO),
