@@ -9,7 +9,7 @@
  *            label `state` ("running", "futex wait"). A thread that does not answer counts under
  *            the stack of its creator. The number of sweeps is in the comment.
  * Cost:      a sweep takes microseconds a thread. The next one is due no earlier than WALL_PAUSE
- *            times its duration after it began: the profile costs 5 % at most.
+ *            times its duration after it began: they take 5 % of the time at most.
  * Bounds:    one snapshot, and every stack with its state once.
  * Returns:   0, or
  *            -EINVAL  hz outside WALL_HZ_MIN..WALL_HZ_MAX,

@@ -50,7 +50,7 @@ static void stay_on_one_cpu(void)
 
 static void *work(void *data)
 {
-	static volatile double sink;
+	volatile double sink = 0;
 	struct worker *worker = data;
 
 	pthread_setname_np(pthread_self(), worker->name);
