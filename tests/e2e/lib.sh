@@ -108,6 +108,32 @@ vars() { toolbox "curl -sS --max-time 10 localhost:6060/debug/vars | jq -e '$1'"
 # app_log [SINCE]: what the patient wrote.
 app_log() { docker logs ${1:+--since "$1"} "$(container app)" 2>&1; }
 
+# every_path: of the debug plane, but for those whose answer takes the seconds they are asked for.
+every_path() {
+	printf '%s\n' /healthz /debug/vars /debug/pprof/
+	sed -n 's|^DEBUG_ROUTE("\([a-z]*\)".*|/debug/pprof/\1|p' services/debug/routes.def |
+		grep -v -x -E '/debug/pprof/(profile|wall|sched|trace)'
+	printf '%s\n' '/debug/pprof/goroutine?debug=1' '/debug/pprof/goroutine?debug=2' '/debug/pprof/heap?debug=1'
+}
+
+# see_ROUTE: all threads of the patient, in the words of four tools.
+see_dump() { get '/debug/pprof/goroutine?debug=2'; }
+see_pprof() { toolbox 'pprof -top -lines http://localhost:6060/debug/pprof/goroutine 2>&1'; }
+see_gdb() { toolbox 'gdb -p $APP_PID -batch -ex "thread apply all bt" 2>&1'; }
+see_usr1() {
+	local before
+	before=$(log_length)
+	toolbox 'kill -USR1 $APP_PID'
+	within 5 dumped_since "$before" || fail 'SIGUSR1 left no dump in the log'
+	app_log | tail -n +"$((before + 1))"
+}
+log_length() { app_log | wc -l; }
+# As many threads as its first line says.
+dumped_since() {
+	app_log | tail -n +"$(($1 + 1))" |
+		awk '/SIGUSR1: [0-9]+ threads$/ { said = $(NF - 1) } /^thread [0-9]+ "/ { seen++ } /^$/ { ended++ } END { exit !(said && seen >= said && ended >= said) }'
+}
+
 healthy() { [ "$(status /healthz --max-time 1 2>/dev/null)" = 200 ]; }
 
 # rss_mb: the patient's resident memory by ps, in MB.
