@@ -123,7 +123,7 @@ static void end_profile(void)
 }
 
 /* Returns the signal; 0 once UNTIL_NS has come, if it is one. */
-static int wait_for_signal(const sigset_t *signals, int64_t until_ns)
+static int next_signal(const sigset_t *signals, int64_t until_ns)
 {
 	int64_t left_ns = until_ns - clock_monotonic_ns();
 	struct timespec timeout;
@@ -149,7 +149,7 @@ static void *signals_main(void *arg)
 	pthread_setname_np(pthread_self(), "debug-signals");
 	atomic_store(&signals_tid, gettid());
 	for (;;) {
-		int signal = wait_for_signal(arg, profile_due_ns);
+		int signal = next_signal(arg, profile_due_ns);
 
 		if (signal == 0) {
 			end_profile();

@@ -150,28 +150,24 @@ static int try(pthread_mutex_t *mutex)
 	return next(mutex);
 }
 
-__attribute__((noinline)) static int wait_for_mutex(pthread_mutex_t *mutex, uintptr_t pc)
+/* What is not the plain case: a mutex of another kind, or one that is taken. */
+__attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintptr_t pc)
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_lock", "futex wait", PROBE_WAIT_MUTEX};
 	static void *cache;
 	__typeof__(&pthread_mutex_lock) next = interpose_next(&cache, "pthread_mutex_lock");
-	struct wait_frame frame WAIT_FRAME_END;
-	bool joined = contended_join(mutex);
-
-	WAIT_FRAME_BEGIN(&frame, &call, mutex);
-	return waited(mutex, joined, next(mutex), pc);
-}
-
-/* libc's own pair, for what is not the plain case. */
-__attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintptr_t pc)
-{
 	int err = try(mutex);
 
+	if (err == EBUSY) {
+		struct wait_frame frame WAIT_FRAME_END;
+		bool joined = contended_join(mutex);
+
+		WAIT_FRAME_BEGIN(&frame, &call, mutex);
+		return waited(mutex, joined, next(mutex), pc);
+	}
 	if (is_locked(err))
 		note_locked(mutex, pc);
-	else if (err == EBUSY)
-		err = wait_for_mutex(mutex, pc);
 	return err;
 }
 
