@@ -70,7 +70,8 @@ LIBRARY_OBJECTS := $(call object,$(LIBRARY_SOURCES)) $(PROTO_OBJECTS)
 APP_OBJECTS := $(call object,$(APP_SOURCES))
 TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/services/app/main.o,$(APP_OBJECTS))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
-OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_SHARED))
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
 
 ifdef V
 quiet =
@@ -82,6 +83,10 @@ endif
 build: $(BUILD)/app ## Compile the patient: build/app
 
 $(BUILD)/app: $(LIBRARY_OBJECTS) $(APP_OBJECTS)
+	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIBRARY_OBJECTS)
+	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(TEST_SHARED)) $(TESTED_OBJECTS)
@@ -165,7 +170,7 @@ check: ## Unit tests with ASan and UBSan, some with TSan, then the long (stress)
 	@SICKBAY_STRESS=1 $(MAKE) --no-print-directory unit
 
 bench: ## The patient against a Go peer; prints ratios
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build $(BUILD)/bench/lock
 	@tests/bench/run.sh
 
 else

@@ -11,7 +11,7 @@
 #include "common/parse.h"
 #include "probe/thread.h"
 
-#define PAIRS 2000000
+#define PAIRS 10000000
 
 typedef int mutex_fn(pthread_mutex_t *mutex);
 

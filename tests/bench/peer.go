@@ -7,6 +7,7 @@ import (
 	"net/http"
 	_ "net/http/pprof"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -18,8 +19,25 @@ func handleHello(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "hello world\n")
 }
 
+// Goroutines that wait for a signal that never comes, as the patient's threads in step 5.
+func waitForSignal(signal chan bool) {
+	<-signal
+}
+
+func handleLeak(w http.ResponseWriter, r *http.Request) {
+	count, err := strconv.Atoi(r.FormValue("count"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	for i := 0; i < count; i++ {
+		go waitForSignal(make(chan bool))
+	}
+}
+
 func main() {
 	http.HandleFunc("/", handleHello)
+	http.HandleFunc("/leak", handleLeak)
 	log.Printf("Application started with PID %d", os.Getpid())
 	log.Fatal(http.ListenAndServe(os.Args[1], nil))
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile.
+# The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile, the
+# dump of many threads, the price of interposed locks.
 #
 # Two variants of one thing take turns, ABBA, under the same load; each round gives a ratio, and the
 # median of the rounds is printed with the lowest and the highest. Ratios travel between machines,
@@ -7,12 +8,13 @@
 # a line) before they answer. An aim, not a gate: it fails only if it could not measure.
 #
 #   BENCH_SECONDS=3   of load per measurement        BENCH_ROUNDS=7
-#   BENCH_PORT=16070  and the next one               BENCH_APP=build/app
+#   BENCH_PORT=16070  and the next two               BENCH_APP=build/app
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 seconds=${BENCH_SECONDS:-3} rounds=${BENCH_ROUNDS:-7} port=${BENCH_PORT:-16070}
 patient=http://127.0.0.1:$port peer=http://127.0.0.1:$((port + 1))
+crowd=http://127.0.0.1:$((port + 2))
 connections=16
 work=$(mktemp -d)
 pids=()
@@ -54,7 +56,7 @@ cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$(<"$work/$1.pi
 unwinding_ns() {
 	local task
 	for task in "/proc/$(<"$work/$1.pid")"/task/*; do
-		[ "$(<"$task/comm")" != probe-unwind ] || cat "$task/schedstat"
+		[[ $(<"$task/comm") != unwind-* ]] || cat "$task/schedstat"
 	done 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
@@ -94,7 +96,7 @@ compare() {
 
 # print_ratio FILE COLUMN WHAT: of the left side's column to the right side's
 print_ratio() {
-	awk -v column="$2" '{ print $column / $(column + 4) }' "$1" | print_median "$3"
+	awk -v column="$2" '{ print $column / $(column + NF / 2) }' "$1" | print_median "$3"
 }
 
 # print_share FILE WHAT: of unwinding, on the left side
@@ -131,6 +133,35 @@ with_profile() {
 	[ "$status" -eq 0 ] || die "there was no CPU profile (curl: $status)"
 }
 
+# leak_threads URL COUNT: until there are so many; five a request.
+leak_threads() {
+	curl -sf -o /dev/null "$1/goto?step=5" || die 'could not go to step 5'
+	curl -sf -o /dev/null --max-time 120 "$1/?[1-$(($2 / 5))]" || die "could not leak $2 threads"
+}
+
+# dump URL: the seconds of a dump of every thread (goroutine), as text.
+dump() { curl -sf -o "$work/dump" -w '%{time_total}\n' --max-time 60 "$1/debug/pprof/goroutine?debug=2"; }
+dump_has() { [ "$(grep -c "$1" "$work/dump")" -ge "$2" ] || die "the dump has no $2 of '$1'"; }
+dump_patient() { dump "$patient" && dump_has '^thread .*"leaked-' 1000; }
+dump_peer() { dump "$peer" && dump_has '^goroutine .*chan receive' 1000; }
+dump_crowd() { dump "$crowd" && dump_has '^thread .*"leaked-' 10000; }
+
+compare_dumps() {
+	start_server crowd "$crowd" env APP_LISTEN="127.0.0.1:$((port + 2))" "${BENCH_APP:-build/app}"
+	leak_threads "$patient" 1000
+	leak_threads "$crowd" 10000
+	curl -sf -o /dev/null "$peer/leak?count=1000" || die 'the peer leaks no goroutines'
+	compare "$work/dumps" dump_patient dump_peer
+	print_ratio "$work/dumps" 1 "dump of 1,000 threads / of 1,000 goroutines ($go)"
+	compare "$work/crowds" dump_crowd dump_patient
+	print_ratio "$work/crowds" 1 'dump of 10,000 threads / of 1,000'
+}
+
+compare_locks() {
+	"${BENCH_LOCK:-build/bench/lock}" "$rounds" >"$work/locks"
+	print_ratio "$work/locks" 1 'uncontended lock and unlock, interposed / libc'
+}
+
 main() {
 	local count='requests per second' go
 	for tool in wrk curl go; do
@@ -159,6 +190,9 @@ main() {
 	print_ratio "$work/profile" 1 "patient, 100 Hz CPU profile / none, $count"
 	print_ratio "$work/profile" 3 "patient, 100 Hz CPU profile / none, CPU per request"
 	print_share "$work/profile" "patient, with CPU profile and sampler: unwinding / all"
+
+	compare_dumps
+	compare_locks
 }
 
 main "$@"

@@ -14,7 +14,7 @@ test_thread_leak_is_solved_by_four_routes() { # STEP
 	for route in dump pprof gdb usr1; do
 		case $route in
 		dump | usr1) sign='^thread [0-9]+ "leaked-[0-9]+" \[futex wait, [0-9]+ (ms|seconds?|minutes?)\]:$' ;;
-		pprof) sign='^ +10 .* wait_for_signal .*services/app/faults/thread_leak\.c:[0-9]+$' ;;
+		pprof) sign=' 10 +[0-9.]+% +wait_for_signal .*services/app/faults/thread_leak\.c:[0-9]+$' ;;
 		gdb) sign=$sign_thread_leak ;;
 		esac
 		goto_step "$1"
