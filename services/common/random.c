@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "common/clock.h"
+
 int random_fill(void *data, size_t size_bytes)
 {
 	char *at = data;
@@ -18,4 +20,14 @@ int random_fill(void *data, size_t size_bytes)
 		size_bytes -= (size_t)filled_bytes;
 	}
 	return 0;
+}
+
+uint64_t random_quick(uint64_t *state)
+{
+	if (*state == 0)
+		*state = ((uintptr_t)state ^ (uint64_t)clock_monotonic_ns()) | 1;
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
 }

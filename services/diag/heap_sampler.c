@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/random.h"
 #include "diag/gperftools.h"
 #include "diag/heap.h"
 #include "diag/heap_internal.h"
@@ -72,14 +73,8 @@ static uint32_t hash_block(const void *block)
 /* Distances between samples are exponential, so that every byte has the same chance. */
 static int64_t next_distance_bytes(size_t rate_bytes)
 {
-	double uniform;
+	double uniform = ((double)(random_quick(&random_state) >> 11) + 1) / 9007199254740993.0;
 
-	if (random_state == 0)
-		random_state = ((uintptr_t)&random_state ^ (uint64_t)clock_monotonic_ns()) | 1;
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	uniform = ((double)(random_state >> 11) + 1) / 9007199254740993.0;
 	return (int64_t)(-log(uniform) * (double)rate_bytes) + 1;
 }
 
