@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "debug/internal.h"
+#include "diag/contention.h"
 #include "diag/cpu.h"
 #include "diag/heap.h"
 #include "diag/stack_text.h"
@@ -45,6 +46,9 @@ void debug_init(void)
 	if (err)
 		log_printf("no creators of threads: %s", strerror(-err));
 	cpu_profile_init();
+	err = contention_init();
+	if (err)
+		log_printf("no block and mutex profiles: %s", strerror(-err));
 	err = heap_sampler_start(HEAP_RATE_DEFAULT_BYTES);
 	if (err == -ENOTSUP)
 		log_puts("no heap profile: this build has no tcmalloc");
