@@ -2,60 +2,20 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
-#include "probe/stack_copy.h"
-#include "probe/thread_internal.h"
+#include "probe/portion.h"
 #include "probe/unwind.h"
-#include "probe/wait_internal.h"
 
-#define DUMP_SIGNAL SIGURG
 /* Portions that were left behind with a thread still writing into one of their slots. */
 #define ABANDONED_MAX 4
-/* How long a portion waits before it asks the kernel who blocks the signal. */
-#define FIRST_LOOK_NS (5 * CLOCK_NS_PER_MS)
 /* How long all portions of a dump together wait for threads that do not answer. */
 #define PATIENCE_NS (300 * CLOCK_NS_PER_MS)
-
-/* Who may write to a slot is in its state; the fields of the answer are that writer's. */
-enum slot_state {
-	SLOT_ASKED,   /* nobody: the thread has the slot's address, and may take it */
-	SLOT_WRITING, /* the thread, in its handler */
-	SLOT_ANSWERED,
-	SLOT_ENDED, /* the thread ended first */
-	SLOT_WITHDRAWN,
-};
-
-struct dump_slot {
-	_Atomic(enum slot_state) state;
-	struct portion *portion;
-	struct probe_thread *thread; /* alive while the list is locked and the state is ASKED */
-	struct probe_dumped dumped;  /* all but pcs, which come with unwinding */
-	struct stack_copy copy;
-};
-
-struct portion {
-	size_t slot_count;
-	atomic_size_t
-		open_count; /* asked, and neither answered nor ended; + 1 while still asking */
-	/*
-	 * Posted once, by whoever brings open_count to 0: who has taken that post knows that no
-	 * thread will touch the portion any more.
-	 */
-	sem_t closed;
-	struct dump_slot slots[PROBE_DUMP_PORTION];
-};
 
 /* Guards everything below: one dump at a time. */
 static pthread_mutex_t dump_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -72,53 +32,6 @@ struct dump {
 	size_t tid_count, tid_cap;
 };
 
-/* ---- in the threads ---- */
-
-static void close_one_sigsafe(struct portion *portion)
-{
-	if (atomic_fetch_sub(&portion->open_count, 1) == 1)
-		sem_post(&portion->closed);
-}
-
-static void fill_sigsafe(struct dump_slot *slot, const ucontext_t *context)
-{
-	const struct wait_frame *frame = atomic_load(&thread_self->wait_frame);
-
-	stack_copy_take_sigsafe(&slot->copy, context);
-	slot->dumped.in_system_call = arch_in_system_call_sigsafe(context);
-	if (frame)
-		slot->dumped.wait = frame->wait;
-}
-
-static void on_dump_signal(int signal, siginfo_t *info, void *context)
-{
-	int error = errno;
-	struct dump_slot *slot;
-
-	(void)signal;
-	(void)info;
-	if (!thread_self)
-		return;
-	slot = atomic_exchange(&thread_self->dump_slot, NULL);
-	if (!slot)
-		return; /* too late: it was withdrawn */
-	atomic_store(&slot->state, SLOT_WRITING);
-	fill_sigsafe(slot, context);
-	atomic_store(&slot->state, SLOT_ANSWERED);
-	close_one_sigsafe(slot->portion);
-	errno = error;
-}
-
-void dump_thread_ends(struct probe_thread *thread)
-{
-	struct dump_slot *slot = atomic_exchange(&thread->dump_slot, NULL);
-
-	if (!slot)
-		return;
-	atomic_store(&slot->state, SLOT_ENDED);
-	close_one_sigsafe(slot->portion);
-}
-
 /* ---- asking ---- */
 
 static void remember_tid(struct dump *dump, pid_t tid)
@@ -130,133 +43,14 @@ static void remember_tid(struct dump *dump, pid_t tid)
 	dump->tids[dump->tid_count++] = tid;
 }
 
-static void answer_myself(struct dump_slot *slot)
-{
-	ucontext_t here;
-
-	(void)getcontext(&here);
-	fill_sigsafe(slot, &here);
-	slot->dumped.in_system_call = false;
-	atomic_store(&slot->state, SLOT_ANSWERED);
-	close_one_sigsafe(slot->portion);
-}
-
-static bool answer_for_waiting(struct dump_slot *slot)
-{
-	if (!wait_copy_stack(slot->thread, &slot->copy, &slot->dumped.wait))
-		return false;
-	slot->dumped.in_system_call = true;
-	atomic_store(&slot->state, SLOT_ANSWERED);
-	return true;
-}
-
-/*
- * With the list locked. Threads that wait in an interposed call are read where they stand, which
- * costs them nothing; only the others are sent a signal.
- */
+/* With the list locked. */
 static void ask(struct probe_thread *thread, void *context)
 {
 	struct dump *dump = context;
-	struct portion *portion = dump->portion;
-	struct dump_slot *slot = &portion->slots[portion->slot_count];
 
 	remember_tid(dump, thread->tid);
-	if (dump->scope == PROBE_DUMP_PROGRAM && thread->observer)
-		return;
-	portion->slot_count++;
-	slot->portion = portion;
-	slot->thread = thread;
-	slot->dumped = (struct probe_dumped){
-		.number = thread->number,
-		.tid = thread->tid,
-		.observer = thread->observer,
-		.created_by_pc = thread->created_by_pc,
-		.created_by = thread->created_by,
-	};
-	memcpy(slot->dumped.name, thread->name, sizeof(thread->name));
-	if (answer_for_waiting(slot))
-		return;
-	atomic_store(&slot->state, SLOT_ASKED);
-	atomic_fetch_add(&portion->open_count, 1);
-	if (thread == thread_self) {
-		answer_myself(slot);
-		return;
-	}
-	atomic_store(&thread->dump_slot, slot);
-	/* It cannot have ended: its entry is in the list. */
-	(void)syscall(SYS_tgkill, getpid(), thread->tid, DUMP_SIGNAL);
-}
-
-/* ---- waiting, with a deadline ---- */
-
-/* Returns whether the portion is closed, by UNTIL_NS at the latest. */
-static bool wait_until_closed(struct portion *portion, int64_t until_ns)
-{
-	const struct timespec until = {
-		.tv_sec = until_ns / CLOCK_NS_PER_SEC,
-		.tv_nsec = until_ns % CLOCK_NS_PER_SEC,
-	};
-
-	while (sem_clockwait(&portion->closed, CLOCK_MONOTONIC, &until) != 0)
-		if (errno != EINTR)
-			return false;
-	return true;
-}
-
-/* Asks the kernel who will not answer. Returns whether others are still awaited. */
-static bool look_for_blockers(struct portion *portion)
-{
-	bool awaited = false;
-
-	for (size_t i = 0; i < portion->slot_count; i++) {
-		struct dump_slot *slot = &portion->slots[i];
-		enum slot_state state = atomic_load(&slot->state);
-
-		if (state != SLOT_ASKED && state != SLOT_WRITING)
-			continue;
-		if (state == SLOT_ASKED && probe_task_blocks(slot->dumped.tid, DUMP_SIGNAL))
-			slot->dumped.answer = PROBE_BLOCKS_SIGNAL;
-		else
-			awaited = true;
-	}
-	return awaited;
-}
-
-/* With the list locked: takes the slot back from threads that have not begun to write. */
-static void withdraw(void *context)
-{
-	struct portion *portion = context;
-
-	for (size_t i = 0; i < portion->slot_count; i++) {
-		struct dump_slot *slot = &portion->slots[i];
-
-		if (atomic_load(&slot->state) != SLOT_ASKED ||
-			atomic_exchange(&slot->thread->dump_slot, NULL) != slot)
-			continue;
-		atomic_store(&slot->state, SLOT_WITHDRAWN);
-		close_one_sigsafe(portion);
-	}
-}
-
-/* Returns whether the portion is closed; if not, a thread is still writing to it. */
-static bool collect(struct dump *dump)
-{
-	struct portion *portion = dump->portion;
-	int64_t start_ns = clock_monotonic_ns();
-	bool closed = wait_until_closed(portion, start_ns + FIRST_LOOK_NS);
-
-	if (closed)
-		return true;
-	if (look_for_blockers(portion))
-		closed = wait_until_closed(portion, start_ns + FIRST_LOOK_NS + dump->patience_ns);
-	if (!closed) {
-		probe_thread_locked(withdraw, portion);
-		closed = wait_until_closed(portion, clock_monotonic_ns() + FIRST_LOOK_NS);
-	}
-	dump->patience_ns -= clock_monotonic_ns() - start_ns;
-	if (dump->patience_ns < 0)
-		dump->patience_ns = 0;
-	return closed;
+	if (dump->scope == PROBE_DUMP_ALL || !thread->observer)
+		portion_ask(dump->portion, thread);
 }
 
 /* ---- handing on ---- */
@@ -325,32 +119,13 @@ static void hand_on_portion(struct dump *dump)
 
 /* ---- portions ---- */
 
-static struct portion *portion_create(void)
-{
-	struct portion *portion = mmap(
-		NULL, sizeof(*portion), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (portion == MAP_FAILED)
-		return NULL;
-	sem_init(&portion->closed, 0, 0);
-	return portion;
-}
-
-static void portion_free(struct portion *portion)
-{
-	if (!portion)
-		return;
-	sem_destroy(&portion->closed);
-	munmap(portion, sizeof(*portion));
-}
-
 /* Frees those that are closed by now. Returns a place for another, or NULL if all are taken. */
 static struct portion **sweep_abandoned(void)
 {
 	struct portion **place = NULL;
 
 	for (size_t i = 0; i < ABANDONED_MAX; i++) {
-		if (abandoned[i] && sem_trywait(&abandoned[i]->closed) == 0) {
+		if (abandoned[i] && portion_is_closed(abandoned[i])) {
 			portion_free(abandoned[i]);
 			abandoned[i] = NULL;
 		}
@@ -373,11 +148,10 @@ static int dump_portion(struct dump *dump, struct probe_thread_walk *walk)
 		dump->portion = portion_create();
 	if (!dump->portion)
 		return -ENOMEM;
-	dump->portion->slot_count = 0;
-	atomic_store(&dump->portion->open_count, 1);
+	portion_open(dump->portion);
 	seen_count = probe_thread_walk_next(walk, PROBE_DUMP_PORTION, ask, dump);
-	close_one_sigsafe(dump->portion);
-	is_closed = collect(dump);
+	portion_close_asking(dump->portion);
+	is_closed = portion_collect(dump->portion, &dump->patience_ns);
 	hand_on_portion(dump);
 	if (!is_closed) {
 		*place = dump->portion;
@@ -423,33 +197,14 @@ static int dump_unlisted(struct dump *dump)
 
 /* ---- the whole ---- */
 
-static int set_handler_locked(void)
-{
-	struct sigaction action = {
-		.sa_sigaction = on_dump_signal,
-		.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK,
-	};
-
-	if (handler_is_set)
-		return 0;
-	/*
-	 * Every bit, while sigfillset() leaves out libc's own signals: a thread that is cancelled
-	 * in the handler would never leave it, nor would its slot.
-	 */
-	memset(&action.sa_mask, 0xff, sizeof(action.sa_mask));
-	if (sigaction(DUMP_SIGNAL, &action, NULL) != 0)
-		return -errno;
-	handler_is_set = true;
-	return 0;
-}
-
 static int dump_locked(struct dump *dump)
 {
 	struct probe_thread_walk walk;
-	int err = set_handler_locked();
+	int err = handler_is_set ? 0 : portion_set_handler();
 
 	if (err)
 		return err;
+	handler_is_set = true;
 	probe_thread_walk_begin(&walk);
 	do
 		err = dump_portion(dump, &walk);

@@ -21,7 +21,7 @@ void thread_set_creator(uint64_t number, const struct depot_stack *stack);
 /* In the main thread, before there are others: mutex.c looks at libc. */
 void mutex_init(void);
 
-/* A dump that waits for THREAD's answer will get none: it ends. List locked (dump.c). */
+/* A dump that waits for THREAD's answer will get none: it ends. List locked (portion.c). */
 void dump_thread_ends(struct probe_thread *thread);
 
 #endif

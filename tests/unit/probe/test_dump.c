@@ -109,8 +109,7 @@ static int start_workers(void **state)
 	for (size_t i = 0; i < WORKER_COUNT; i++)
 		workers[i].thread = named_thread_start(workers[i].name, workers[i].body);
 	for (size_t i = 0; i < WORKER_COUNT; i++)
-		if (workers[i].call)
-			named_thread_await(workers[i].name, workers[i].call);
+		named_thread_await(workers[i].name, workers[i].call);
 	return 0;
 }
 
@@ -178,6 +177,9 @@ static void test_every_thread_once_oldest_first_and_the_requester(void **state)
 	const struct probe_dumped *self = read_dump_tid(&dump, gettid());
 
 	(void)state;
+	/* The kernel may not be rid of an earlier test's threads yet: such come last. */
+	while (dump.threads[dump.count - 1].answer == PROBE_UNLISTED)
+		dump.count--;
 	assert_int_equal(dump.count, probe_thread_count());
 	for (size_t i = 0; i < dump.count; i++) {
 		assert_int_equal(dump.threads[i].answer, PROBE_ANSWERED);

@@ -111,10 +111,14 @@ void named_thread_await(const char *name, const char *function)
 		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);
 		const struct probe_dumped *thread = read_dump_named(&dump, name);
 
-		waits = thread && thread->in_system_call && thread->wait.call &&
-			strcmp(thread->wait.call->function, function) == 0;
+		if (!function)
+			waits = thread && !thread->wait.call;
+		else
+			waits = thread && thread->in_system_call && thread->wait.call &&
+				strcmp(thread->wait.call->function, function) == 0;
 		read_dump_free(&dump);
 		if (!waits && clock_monotonic_ns() > end_ns)
-			fail_msg("thread %s never waits in %s", name, function);
+			fail_msg("thread %s never waits in %s", name,
+				function ? function : "nothing");
 	}
 }

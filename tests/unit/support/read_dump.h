@@ -30,7 +30,10 @@ const char *read_dump_function(uintptr_t pc);
 
 /* Starts a thread whose name is NAME from its first instruction of BODY on. */
 pthread_t named_thread_start(const char *name, void (*body)(void));
-/* Returns once thread NAME waits in FUNCTION, in the kernel; fails the test if it never does. */
+/*
+ * Returns once thread NAME waits in FUNCTION, in the kernel (NULL: is there, and waits in nothing);
+ * fails the test if it never does.
+ */
 void named_thread_await(const char *name, const char *function);
 
 #endif
