@@ -105,8 +105,8 @@ hello() {
 # vars FILTER: a number of /debug/vars, by jq.
 vars() { toolbox "curl -sS --max-time 10 localhost:6060/debug/vars | jq -e '$1'"; }
 
-# app_log [SINCE]: what the patient wrote.
-app_log() { docker logs ${1:+--since "$1"} "$(container app)" 2>&1; }
+# app_log: what the patient wrote.
+app_log() { docker logs "$(container app)" 2>&1; }
 
 # every_path: of the debug plane, but for those whose answer takes the seconds they are asked for.
 every_path() {
