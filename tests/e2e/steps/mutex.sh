@@ -65,7 +65,7 @@ test_mutex_dump_says_since_when() { # STEP
 has_waited() { [ "$(waited)" -ge "$1" ] 2>/dev/null; }
 
 # top PROFILE: as pprof lists it.
-top() { toolbox 'pprof -top -cum "http://localhost:6060/debug/pprof/$1" 2>&1' "$1"; }
+top() { toolbox 'pprof -top -cum -nodefraction=0 "http://localhost:6060/debug/pprof/$1" 2>&1' "$1"; }
 
 test_mutex_profiles_of_waiting_name_waiter_and_holder() { # STEP
 	local seen
