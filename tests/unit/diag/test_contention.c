@@ -245,41 +245,6 @@ static void test_short_waits_are_estimated(void **state)
 	free(since);
 }
 
-/* ---- differences ---- */
-
-static struct contention_snapshot *make(size_t count, const struct contention_entry *entries)
-{
-	struct contention_snapshot *snapshot = malloc(sizeof(*snapshot) + count * sizeof(*entries));
-
-	*snapshot = (struct contention_snapshot){.entry_count = count};
-	memcpy(snapshot->entries, entries, count * sizeof(*entries));
-	return snapshot;
-}
-
-static void test_a_difference_is_taken_stack_by_stack(void **state)
-{
-	const struct depot_stack *stacks[4];
-	struct contention_snapshot *old, *new;
-
-	(void)state;
-	for (uintptr_t i = 0; i < 4; i++)
-		stacks[i] = probe_depot_put((uintptr_t[]){0x1000 + i, 0x2000}, 2);
-	old = make(4, (struct contention_entry[]){{NULL, 1, 10}, {stacks[0], 2, 20},
-			      {stacks[1], 3, 30}, {stacks[3], 4, 40}});
-	new = make(4, (struct contention_entry[]){{NULL, 2, 11}, {stacks[1], 3, 35},
-			      {stacks[2], 7, 70}, {stacks[3], 3, 30}});
-	old->lost_count = 2;
-	new->lost_count = 1;
-	contention_snapshot_subtract(new, old);
-	assert_true(new->entries[0].contention_count == 1 && new->entries[0].delay_ns == 1);
-	assert_true(new->entries[1].contention_count == 0 && new->entries[1].delay_ns == 5);
-	assert_true(new->entries[2].contention_count == 7 && new->entries[2].delay_ns == 70);
-	assert_true(new->entries[3].contention_count == 0 && new->entries[3].delay_ns == 0);
-	assert_int_equal(new->lost_count, 0);
-	free(old);
-	free(new);
-}
-
 /* ---- text ---- */
 
 static void assert_text(enum contention_kind kind, const char *head, const char *function)
@@ -400,7 +365,6 @@ int main(void)
 		cmocka_unit_test(test_the_leaf_is_the_call_that_waited),
 		cmocka_unit_test(test_observers_are_left_out),
 		cmocka_unit_test(test_short_waits_are_estimated),
-		cmocka_unit_test(test_a_difference_is_taken_stack_by_stack),
 		cmocka_unit_test(test_text_is_as_go_prints_it),
 		cmocka_unit_test(test_what_found_no_room_counts_and_is_told),
 	};

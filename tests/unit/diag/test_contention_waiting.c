@@ -1,9 +1,12 @@
-/* Contention that goes on while it is asked for, and that it is not counted twice. */
+/* Contention that goes on while it is asked for, that it is not counted twice, and differences. */
 #include "../support/read_contention.h"
 #include "../support/test.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "probe/modules.h"
 #include "probe/symbolize.h"
@@ -166,6 +169,7 @@ static void test_a_holder_counts_where_it_is_then_where_it_unlocked(void **state
 static void test_a_holder_that_is_not_seen_counts_where_it_locked(void **state)
 {
 	pthread_t holder, waiters[WAITERS];
+	int64_t end_ns = clock_monotonic_ns() + 10 * CLOCK_NS_PER_SEC;
 	struct contention_entry found = {0};
 
 	(void)state;
@@ -174,6 +178,7 @@ static void test_a_holder_that_is_not_seen_counts_where_it_locked(void **state)
 	while (found.contention_count < WAITERS) {
 		struct contention_snapshot *snapshot = read_contention_take(CONTENTION_MUTEX);
 
+		assert_true(clock_monotonic_ns() < end_ns);
 		for (size_t i = 0; i < snapshot->entry_count; i++)
 			if (snapshot->entries[i].stack && snapshot->entries[i].stack->pc_count == 1)
 				found = snapshot->entries[i];
@@ -200,6 +205,40 @@ static void test_idle_threads_are_in_block_only(void **state)
 	pthread_cond_signal(&cond);
 	pthread_mutex_unlock(&mutex);
 	pthread_join(thread, NULL);
+}
+
+static TEST_FRAME void *wait_for_input(void *arg)
+{
+	struct pollfd input = {.fd = *(int *)arg, .events = POLLIN};
+
+	sem_post(&is_locked);
+	while (poll(&input, 1, -1) != 1)
+		; /* EINTR */
+	return NULL;
+}
+
+static void test_who_waits_for_no_thread_is_left_out(void **state)
+{
+	struct contention_snapshot *snapshot;
+	pthread_t reader, waiter;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	pthread_create(&reader, NULL, wait_for_input, &fds[0]);
+	wait_until(&is_locked);
+	/* A second thread, by which one sees that the snapshot has who waits. */
+	pthread_create(&waiter, NULL, wait_to_go, NULL);
+	read_contention_await(CONTENTION_BLOCK, "sem_wait", "wait_to_go", 1);
+	snapshot = read_contention_take(CONTENTION_BLOCK);
+	assert_true(read_contention_cumulative(snapshot, "wait_for_input").contention_count == 0);
+	free(snapshot);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	sem_post(&may_go);
+	pthread_join(reader, NULL);
+	pthread_join(waiter, NULL);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static TEST_FRAME void *observe_and_wait(void *arg)
@@ -230,6 +269,39 @@ static void test_observers_that_wait_are_left_out(void **state)
 	pthread_join(waiter, NULL);
 }
 
+static struct contention_snapshot *make(size_t count, const struct contention_entry *entries)
+{
+	struct contention_snapshot *snapshot = malloc(sizeof(*snapshot) + count * sizeof(*entries));
+
+	*snapshot = (struct contention_snapshot){.entry_count = count};
+	memcpy(snapshot->entries, entries, count * sizeof(*entries));
+	return snapshot;
+}
+
+static void test_a_difference_is_taken_stack_by_stack(void **state)
+{
+	const struct depot_stack *stacks[4];
+	struct contention_snapshot *old, *new;
+
+	(void)state;
+	for (uintptr_t i = 0; i < 4; i++)
+		stacks[i] = probe_depot_put((uintptr_t[]){0x1000 + i, 0x2000}, 2);
+	old = make(4, (struct contention_entry[]){{NULL, 1, 10}, {stacks[0], 2, 20},
+			      {stacks[1], 3, 30}, {stacks[3], 4, 40}});
+	new = make(4, (struct contention_entry[]){{NULL, 2, 11}, {stacks[1], 3, 35},
+			      {stacks[2], 7, 70}, {stacks[3], 3, 30}});
+	old->lost_count = 2;
+	new->lost_count = 1;
+	contention_snapshot_subtract(new, old);
+	assert_true(new->entries[0].contention_count == 1 && new->entries[0].delay_ns == 1);
+	assert_true(new->entries[1].contention_count == 0 && new->entries[1].delay_ns == 5);
+	assert_true(new->entries[2].contention_count == 7 && new->entries[2].delay_ns == 70);
+	assert_true(new->entries[3].contention_count == 0 && new->entries[3].delay_ns == 0);
+	assert_int_equal(new->lost_count, 0);
+	free(old);
+	free(new);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -250,7 +322,9 @@ int main(void)
 		cmocka_unit_test(test_a_holder_counts_where_it_is_then_where_it_unlocked),
 		cmocka_unit_test(test_a_holder_that_is_not_seen_counts_where_it_locked),
 		cmocka_unit_test(test_idle_threads_are_in_block_only),
+		cmocka_unit_test(test_who_waits_for_no_thread_is_left_out),
 		cmocka_unit_test(test_observers_that_wait_are_left_out),
+		cmocka_unit_test(test_a_difference_is_taken_stack_by_stack),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
