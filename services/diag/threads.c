@@ -31,9 +31,18 @@ static void print_duration(struct strbuf *out, int64_t duration_ns)
 			out, "%" PRId64 " minute%s", seconds / 60, seconds / 60 == 1 ? "" : "s");
 }
 
+/* Names are the program's: they may hold anything, and must not look like lines of ours. */
+static void print_name(struct strbuf *out, const struct thread_view *view)
+{
+	strbuf_printf(out, "thread %d \"", (int)view->tid);
+	strbuf_json_escape(out, view->name, strlen(view->name));
+	strbuf_puts(out, "\"");
+}
+
 static void print_head(struct strbuf *out, const struct thread_view *view)
 {
-	strbuf_printf(out, "thread %d \"%s\" [%s", (int)view->tid, view->name, view->state);
+	print_name(out, view);
+	strbuf_printf(out, " [%s", view->state);
 	if (view->waited_ns >= 0) {
 		strbuf_puts(out, ", ");
 		print_duration(out, view->waited_ns);
@@ -47,9 +56,11 @@ static void print_owner(
 	const struct thread_view *owner = thread_snapshot_find(snapshot, view->mutex_owner);
 	const struct probe_frame *frame;
 
-	strbuf_printf(out, ", held by thread %d", (int)view->mutex_owner);
+	strbuf_puts(out, ", held by ");
 	if (owner)
-		strbuf_printf(out, " \"%s\"", owner->name);
+		print_name(out, owner);
+	else
+		strbuf_printf(out, "thread %d", (int)view->mutex_owner);
 	if (view->locked_at) {
 		frame = &probe_symbolize(view->locked_at)->frames[0];
 		strbuf_printf(out, ", which locked it in %s at %s:%d", frame->function, frame->file,
