@@ -22,7 +22,7 @@ void stack_text_comments(struct strbuf *out, const uintptr_t *pcs, size_t pc_cou
 		for (size_t k = 0; k < symbol->frame_count; k++) {
 			const struct probe_frame *frame = &symbol->frames[k];
 
-			strbuf_printf(out, "#\t%#lx\t%s+%#lx\t%s:%d\n", (unsigned long)pcs[i],
+			strbuf_printf(out, "#\t%#lx\t%s+0x%lx\t%s:%d\n", (unsigned long)pcs[i],
 				frame->function, (unsigned long)offset_in_function(symbol),
 				frame->file, frame->line);
 		}
@@ -40,7 +40,7 @@ void stack_text_frames(struct strbuf *out, const uintptr_t *pcs, size_t pc_count
 
 			if (*where == '\0')
 				where = symbol->module ? symbol->module->path : "?";
-			strbuf_printf(out, "%s\n\t%s:%d +%#lx\n", frame->function, where,
+			strbuf_printf(out, "%s\n\t%s:%d +0x%lx\n", frame->function, where,
 				frame->line, (unsigned long)offset_in_function(symbol));
 		}
 	}
