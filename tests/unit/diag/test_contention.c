@@ -238,8 +238,8 @@ static TEST_FRAME int64_t wait_shortly(void)
 }
 
 /*
- * The delay can be off by one stretch in a hundred or more; the count by as much as the waits differ
- * in length.
+ * The estimate itself is off by a stretch in a hundred or more; on a busy machine the truth is, too:
+ * what passes between the clock and the wait. The count is off by as much as the waits differ.
  */
 static void test_short_waits_are_estimated(void **state)
 {
@@ -252,7 +252,7 @@ static void test_short_waits_are_estimated(void **state)
 	waited_ns = wait_shortly();
 	since = read_contention_since(before);
 	sum = read_contention_sum(since, "sem_timedwait", "wait_shortly");
-	assert_about(sum.delay_ns, (double)waited_ns, 3);
+	assert_about(sum.delay_ns, (double)waited_ns, 15);
 	assert_about(sum.contention_count, SHORT_WAITS, 15);
 	free(before);
 	free(since);
