@@ -132,6 +132,12 @@ static void before_unlock(const pthread_mutex_t *mutex)
 		note_contended_unlock(mutex);
 }
 
+/* What observers wait is nobody's bill. */
+static bool join(const pthread_mutex_t *mutex)
+{
+	return !probe_observing() && contended_join(mutex);
+}
+
 /* After a wait: the mutex is ours, or ERR says why not. */
 static int waited(const pthread_mutex_t *mutex, bool joined, int err, uintptr_t pc)
 {
@@ -161,7 +167,7 @@ __attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintpt
 
 	if (err == EBUSY) {
 		struct wait_frame frame WAIT_FRAME_END;
-		bool joined = contended_join(mutex);
+		bool joined = join(mutex);
 
 		WAIT_FRAME_BEGIN(&frame, &call, mutex);
 		return waited(mutex, joined, next(mutex), pc);
@@ -220,7 +226,7 @@ static int wait_for_mutex_until(pthread_mutex_t *mutex, const struct timespec *u
 	__typeof__(&pthread_mutex_timedlock) next = interpose_next(
 		&cache, "pthread_mutex_timedlock");
 	struct wait_frame frame WAIT_FRAME_END;
-	bool joined = contended_join(mutex);
+	bool joined = join(mutex);
 
 	WAIT_FRAME_BEGIN(&frame, &call, mutex);
 	return waited(mutex, joined, next(mutex, until), pc);
@@ -246,7 +252,7 @@ static int wait_for_mutex_until_clock(
 	__typeof__(&pthread_mutex_clocklock) next = interpose_next(
 		&cache, "pthread_mutex_clocklock");
 	struct wait_frame frame WAIT_FRAME_END;
-	bool joined = contended_join(mutex);
+	bool joined = join(mutex);
 
 	WAIT_FRAME_BEGIN(&frame, &call, mutex);
 	return waited(mutex, joined, next(mutex, clock, until), pc);
