@@ -1,10 +1,9 @@
 /* The routes of all threads over real sockets: answers, refusals, and clients that leave. */
-#include "../http/client.h"
 #include "../support/read_profile.h"
 #include "../support/test.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +19,6 @@
 static struct http_server *server;
 static struct http_pool *debug_threads_pool, *business_pool;
 
-/* Dumps are longer than what client.h keeps. */
 static struct strbuf receive(int fd)
 {
 	struct strbuf response = STRBUF_INIT;
@@ -30,13 +28,17 @@ static struct strbuf receive(int fd)
 	return response;
 }
 
+/* No timeouts, as client.h has them: with them, the dump's signal would interrupt our calls. */
 static int ask(const char *target)
 {
-	int fd = client_connect(server);
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons(http_server_port(server)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	client_send(fd, "GET ");
-	client_send(fd, target);
-	client_send(fd, " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	assert_true(dprintf(fd, "GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
+			    target) > 0);
 	return fd;
 }
 
