@@ -7,9 +7,11 @@
  * thread for a dump and waits for it, for a while, then lets the signal do what it does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/nofile.h"
 #include "debug/internal.h"
 #include "diag/cpu.h"
 #include "diag/threads.h"
@@ -31,6 +34,7 @@
 unsigned debug_signal_profile_seconds = 30;
 
 static atomic_int signals_tid;
+static sem_t is_waiting; /* posted once the above is known */
 
 enum { NOT_ASKED, ASKED, DUMPED };
 static atomic_int abort_dump; /* a futex: the handler waits for DUMPED */
@@ -82,7 +86,10 @@ static int write_profile(const struct strbuf *data, char path[PATH_MAX])
 	if (snprintf(path, PATH_MAX, "%s/cpu-profile-XXXXXX.pb.gz", dir && *dir ? dir : "/tmp") >=
 		PATH_MAX)
 		return -ENAMETOOLONG;
-	fd = mkstemps(path, strlen(".pb.gz"));
+	/* The program may have run out of descriptors, and that be what is looked into. */
+	nofile_headroom_enter();
+	fd = mkostemps(path, strlen(".pb.gz"), O_CLOEXEC);
+	nofile_headroom_leave();
 	if (fd < 0)
 		return -errno;
 	err = write_all(fd, data);
@@ -148,6 +155,7 @@ static void *signals_main(void *arg)
 	probe_thread_observe();
 	pthread_setname_np(pthread_self(), "debug-signals");
 	atomic_store(&signals_tid, gettid());
+	sem_post(&is_waiting);
 	for (;;) {
 		int signal = next_signal(arg, profile_due_ns);
 
@@ -201,7 +209,8 @@ static void on_abort(int signal)
 int debug_signals_start(void)
 {
 	static sigset_t signals;
-	const struct sigaction action = {.sa_handler = on_abort, .sa_flags = SA_RESETHAND};
+	const struct sigaction action = {
+		.sa_handler = on_abort, .sa_flags = SA_RESETHAND | SA_ONSTACK};
 	pthread_t thread;
 	int err;
 
@@ -210,11 +219,14 @@ int debug_signals_start(void)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGUSR1);
 	sigaddset(&signals, SIGUSR2);
+	sem_init(&is_waiting, 0, 0);
 	err = -pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if (!err)
 		err = -pthread_create(&thread, NULL, signals_main, &signals);
 	if (err)
 		return err;
 	pthread_detach(thread);
+	while (sem_wait(&is_waiting) != 0)
+		; /* EINTR */
 	return sigaction(SIGABRT, &action, NULL) == 0 ? 0 : -errno;
 }

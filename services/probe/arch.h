@@ -1,6 +1,6 @@
 /*
- * arch: what depends on the processor: where a signal's register set keeps what an unwinder starts
- * from.
+ * arch: what depends on the processor: where a signal's register set, or an anchor, keeps what an
+ * unwinder starts from, and what a system call looks like. Private to probe.
  *
  * Shape:     registers in DWARF numbering, as many as the psABI's unwinding tables refer to. One
  *            file per architecture implements this header; each is empty elsewhere, so that all are
@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <ucontext.h>
 
+#include "probe/anchor.h"
+
 #define ARCH_REGS_MAX 32
 #define ARCH_PAGE_BYTES 4096U /* the smallest there is */
 
@@ -25,20 +27,8 @@ struct arch_regs {
 	uintptr_t pc, sp;
 };
 
-/*
- * What a walk can start from in a frame that stands still: the registers that a call preserves. Taken
- * by that frame's own function, which must not return before the walk is over.
- */
-#define ARCH_ANCHOR_WORDS 16
-
-struct arch_anchor {
-	uintptr_t words[ARCH_ANCHOR_WORDS];
-};
-
-/* A handful of stores; AS-Safe. Not a macro: the frame is its caller's. */
-void arch_anchor_take(struct arch_anchor *anchor);
 /* Registers that a call does not preserve become 0. */
-void arch_regs_from_anchor(struct arch_regs *regs, const struct arch_anchor *anchor);
+void arch_regs_from_anchor(struct arch_regs *regs, const struct anchor *anchor);
 
 /* Bytes below the stack pointer that a leaf function may use. */
 extern const uintptr_t arch_red_zone_bytes;

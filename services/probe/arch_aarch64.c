@@ -18,36 +18,36 @@ void arch_regs_from_ucontext_sigsafe(struct arch_regs *regs, const ucontext_t *c
 	regs->pc = context->uc_mcontext.pc;
 }
 
-#define ANCHOR_FIRST_REG 19 /* x19 ... x29 are preserved by a call */
-#define ANCHOR_SP 12
-#define ANCHOR_PC 11
+/* x19 ... x29 are preserved by a call, and follow the pc in an anchor. */
+#define PRESERVED_FIRST 19
+#define PRESERVED_COUNT 11
 
 /* Written out: a compiler's prologue would already have moved some of these. */
 __asm__(".text\n"
-	".globl arch_anchor_take\n"
-	".type arch_anchor_take, %function\n"
-	"arch_anchor_take:\n"
+	".globl anchor_take\n"
+	".type anchor_take, %function\n"
+	"anchor_take:\n"
 	"	.cfi_startproc\n"
-	"	stp x19, x20, [x0, 0]\n"
-	"	stp x21, x22, [x0, 16]\n"
-	"	stp x23, x24, [x0, 32]\n"
-	"	stp x25, x26, [x0, 48]\n"
-	"	stp x27, x28, [x0, 64]\n"
-	"	stp x29, x30, [x0, 80]\n" /* x30: where it returns to */
 	"	mov x1, sp\n"
-	"	str x1, [x0, 96]\n"
+	"	stp x1, x30, [x0, 0]\n" /* x30: where it returns to */
+	"	stp x19, x20, [x0, 16]\n"
+	"	stp x21, x22, [x0, 32]\n"
+	"	stp x23, x24, [x0, 48]\n"
+	"	stp x25, x26, [x0, 64]\n"
+	"	stp x27, x28, [x0, 80]\n"
+	"	str x29, [x0, 96]\n"
 	"	ret\n"
 	"	.cfi_endproc\n"
-	".size arch_anchor_take, . - arch_anchor_take\n");
+	".size anchor_take, . - anchor_take\n");
 
-void arch_regs_from_anchor(struct arch_regs *regs, const struct arch_anchor *anchor)
+void arch_regs_from_anchor(struct arch_regs *regs, const struct anchor *anchor)
 {
 	*regs = (struct arch_regs){
 		.sp = anchor->words[ANCHOR_SP],
 		.pc = anchor->words[ANCHOR_PC],
 	};
-	for (int i = 0; i < ANCHOR_PC; i++)
-		regs->dwarf[ANCHOR_FIRST_REG + i] = anchor->words[i];
+	for (int i = 0; i < PRESERVED_COUNT; i++)
+		regs->dwarf[PRESERVED_FIRST + i] = anchor->words[ANCHOR_PC + 1 + i];
 	regs->dwarf[DWARF_REG_SP] = regs->sp;
 }
 

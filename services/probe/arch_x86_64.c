@@ -39,30 +39,33 @@ void arch_regs_from_ucontext_sigsafe(struct arch_regs *regs, const ucontext_t *c
 
 /* Written out: a compiler's prologue would already have moved some of these. */
 __asm__(".text\n"
-	".globl arch_anchor_take\n"
-	".type arch_anchor_take, @function\n"
-	"arch_anchor_take:\n"
+	".globl anchor_take\n"
+	".type anchor_take, @function\n"
+	"anchor_take:\n"
 	"	.cfi_startproc\n"
-	"	mov %rbx, 0(%rdi)\n"
-	"	mov %rbp, 8(%rdi)\n"
-	"	mov %r12, 16(%rdi)\n"
-	"	mov %r13, 24(%rdi)\n"
-	"	mov %r14, 32(%rdi)\n"
-	"	mov %r15, 40(%rdi)\n"
 	"	lea 8(%rsp), %rax\n" /* after the return */
-	"	mov %rax, 48(%rdi)\n"
+	"	mov %rax, 0(%rdi)\n"
 	"	mov (%rsp), %rax\n"
-	"	mov %rax, 56(%rdi)\n"
+	"	mov %rax, 8(%rdi)\n"
+	"	mov %rbx, 16(%rdi)\n"
+	"	mov %rbp, 24(%rdi)\n"
+	"	mov %r12, 32(%rdi)\n"
+	"	mov %r13, 40(%rdi)\n"
+	"	mov %r14, 48(%rdi)\n"
+	"	mov %r15, 56(%rdi)\n"
 	"	ret\n"
 	"	.cfi_endproc\n"
-	".size arch_anchor_take, . - arch_anchor_take\n");
+	".size anchor_take, . - anchor_take\n");
 
-void arch_regs_from_anchor(struct arch_regs *regs, const struct arch_anchor *anchor)
+void arch_regs_from_anchor(struct arch_regs *regs, const struct anchor *anchor)
 {
 	/* DWARF numbers, in the order of the words above. */
-	static const int dwarf_of_word[] = {3, 6, 12, 13, 14, 15, 7, 16};
+	static const int dwarf_of_word[] = {7, 16, 3, 6, 12, 13, 14, 15};
 
-	*regs = (struct arch_regs){.sp = anchor->words[6], .pc = anchor->words[7]};
+	*regs = (struct arch_regs){
+		.sp = anchor->words[ANCHOR_SP],
+		.pc = anchor->words[ANCHOR_PC],
+	};
 	for (size_t i = 0; i < sizeof(dwarf_of_word) / sizeof(dwarf_of_word[0]); i++)
 		regs->dwarf[dwarf_of_word[i]] = anchor->words[i];
 }

@@ -3,12 +3,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "probe/capture.h"
 #include "probe/interpose.h"
 #include "probe/thread_internal.h"
 
+INTERPOSED(pthread_create)
+
 /* A burst of births that overtakes the unwinding leaves threads with their creator's pc alone. */
 #define RING_SLOTS 128
+#define FLUSH_NS (100 * CLOCK_NS_PER_MS)
 
 struct birth {
 	void *(*routine)(void *);
@@ -54,8 +58,7 @@ int pthread_create(
 {
 	struct probe_ring *ring = atomic_load_explicit(&creators, memory_order_acquire);
 	uintptr_t pc = (uintptr_t)__builtin_return_address(0) - 1;
-	static void *cache;
-	__typeof__(&pthread_create) next = interpose_next(&cache, "pthread_create");
+	__typeof__(&pthread_create) next = INTERPOSE_NEXT(pthread_create);
 	struct birth *birth;
 	struct probe_thread *entry;
 	int err = EAGAIN;
@@ -106,5 +109,5 @@ void probe_births_flush(void)
 	struct probe_ring *ring = atomic_load(&creators);
 
 	if (ring)
-		probe_ring_flush(ring);
+		probe_ring_flush_until(ring, clock_monotonic_ns() + FLUSH_NS);
 }

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "common/alloc.h"
+#include "common/clock.h"
 #include "probe/stack_copy.h"
 #include "probe/thread.h"
 #include "probe/unwind.h"
@@ -177,6 +179,18 @@ void probe_ring_flush(struct probe_ring *ring)
 	pthread_mutex_lock(&ring->lock);
 	while (ring->drained_position < target)
 		pthread_cond_wait(&ring->drained, &ring->lock);
+	pthread_mutex_unlock(&ring->lock);
+}
+
+void probe_ring_flush_until(struct probe_ring *ring, int64_t until_ns)
+{
+	const struct timespec until = {until_ns / CLOCK_NS_PER_SEC, until_ns % CLOCK_NS_PER_SEC};
+	uint64_t target = atomic_load(&ring->head);
+	int err = 0;
+
+	pthread_mutex_lock(&ring->lock);
+	while (ring->drained_position < target && err == 0)
+		err = pthread_cond_clockwait(&ring->drained, &ring->lock, CLOCK_MONOTONIC, &until);
 	pthread_mutex_unlock(&ring->lock);
 }
 

@@ -55,6 +55,8 @@ int probe_ring_create(const char *name, size_t slot_count, probe_on_stack *on_st
 bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *context, uint64_t tag);
 /* Returns after everything captured before the call has been handed on. Not from the callback. */
 void probe_ring_flush(struct probe_ring *ring);
+/* The same, but no longer than UNTIL_NS (monotonic): a capture may be stopped in the middle. */
+void probe_ring_flush_until(struct probe_ring *ring, int64_t until_ns);
 uint64_t probe_ring_dropped_count(const struct probe_ring *ring);
 /* Nobody may be capturing any more. Hands on what is left, then frees. */
 void probe_ring_destroy(struct probe_ring *ring);

@@ -6,6 +6,9 @@
 #include "common/clock.h"
 #include "probe/interpose.h"
 
+INTERPOSED(pthread_mutex_lock)
+INTERPOSED(pthread_mutex_unlock)
+
 struct contended {
 	const void *mutex; /* NULL: free */
 	unsigned waiter_count;
@@ -22,16 +25,14 @@ static struct contended table[PROBE_CONTENDED_MAX];
 
 static void take_lock(void)
 {
-	static void *cache;
-	__typeof__(&pthread_mutex_lock) next = interpose_next(&cache, "pthread_mutex_lock");
+	__typeof__(&pthread_mutex_lock) next = INTERPOSE_NEXT(pthread_mutex_lock);
 
 	next(&lock);
 }
 
 static void give_lock(void)
 {
-	static void *cache;
-	__typeof__(&pthread_mutex_unlock) next = interpose_next(&cache, "pthread_mutex_unlock");
+	__typeof__(&pthread_mutex_unlock) next = INTERPOSE_NEXT(pthread_mutex_unlock);
 
 	next(&lock);
 }

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -55,23 +54,6 @@ static void ask(struct probe_thread *thread, void *context)
 
 /* ---- handing on ---- */
 
-/*
- * Of the mutex, if it is one. The thread may have got it meanwhile, and given it back to the system:
- * the kernel reads where we might fault.
- */
-static pid_t owner_of(const struct probe_wait *wait)
-{
-	const pthread_mutex_t *mutex = wait->object;
-	int owner = 0;
-	struct iovec here = {&owner, sizeof(owner)};
-	struct iovec there;
-
-	if (!wait->call || wait->call->kind != PROBE_WAIT_MUTEX)
-		return 0;
-	there = (struct iovec){(void *)&mutex->__data.__owner, sizeof(owner)};
-	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == sizeof(owner) ? owner : 0;
-}
-
 static void hand_on_unwound(struct dump *dump, struct dump_slot *slot)
 {
 	struct probe_dumped *dumped = &slot->dumped;
@@ -80,7 +62,6 @@ static void hand_on_unwound(struct dump *dump, struct dump_slot *slot)
 	dumped->time_ns = slot->copy.time_ns;
 	dumped->pc_count = unwind_walk(&slot->copy, dumped->pcs, PROBE_STACK_MAX);
 	dumped->truncated = slot->copy.truncated || dumped->pc_count == PROBE_STACK_MAX;
-	dumped->mutex_owner = owner_of(&dumped->wait);
 	dump->on_dumped(dumped, dump->context);
 }
 

@@ -227,8 +227,13 @@ unsigned modules_generation(void)
 	return generation;
 }
 
-bool modules_are_current(void)
+bool modules_refresh(void)
 {
+	if (is_current(loader_counts()))
+		return true;
+	if (clock_monotonic_ns() - reported_ns < REPORT_INTERVAL_NS)
+		return false;
+	report();
 	return is_current(loader_counts());
 }
 

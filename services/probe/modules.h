@@ -40,8 +40,11 @@ Dwfl_Module *modules_find(uintptr_t pc);
  * Lock held.
  */
 unsigned modules_generation(void);
-/* Whether nothing was loaded or unloaded since modules were reported. Lock held. */
-bool modules_are_current(void);
+/*
+ * Reports anew if something was loaded or unloaded since, and it may look again. Returns whether what
+ * was reported is what is there. Lock held, by an observer.
+ */
+bool modules_refresh(void);
 /* Whether ADDRESS lies in an object as it was reported. Lock held. */
 bool modules_maps(uintptr_t address);
 

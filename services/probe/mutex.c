@@ -16,6 +16,15 @@
 #include "probe/thread_internal.h"
 #include "probe/wait_internal.h"
 
+INTERPOSED(pthread_mutex_trylock)
+INTERPOSED(pthread_mutex_lock)
+INTERPOSED(pthread_mutex_timedlock)
+INTERPOSED(pthread_mutex_clocklock)
+INTERPOSED(pthread_mutex_unlock)
+INTERPOSED(pthread_cond_wait)
+INTERPOSED(pthread_cond_timedwait)
+INTERPOSED(pthread_cond_clockwait)
+
 /* On the way of an uncontended lock a call is a tenth of the whole. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -148,10 +157,9 @@ static int waited(const pthread_mutex_t *mutex, bool joined, int err, uintptr_t 
 	return err;
 }
 
-static int try(pthread_mutex_t *mutex)
+static int trylock_by_libc(pthread_mutex_t *mutex)
 {
-	static void *cache;
-	__typeof__(&pthread_mutex_trylock) next = interpose_next(&cache, "pthread_mutex_trylock");
+	__typeof__(&pthread_mutex_trylock) next = INTERPOSE_NEXT(pthread_mutex_trylock);
 
 	return next(mutex);
 }
@@ -161,9 +169,8 @@ __attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintpt
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_lock", "futex wait", PROBE_WAIT_MUTEX};
-	static void *cache;
-	__typeof__(&pthread_mutex_lock) next = interpose_next(&cache, "pthread_mutex_lock");
-	int err = try(mutex);
+	__typeof__(&pthread_mutex_lock) next = INTERPOSE_NEXT(pthread_mutex_lock);
+	int err = trylock_by_libc(mutex);
 
 	if (err == EBUSY) {
 		struct wait_frame frame WAIT_FRAME_END;
@@ -179,8 +186,7 @@ __attribute__((noinline)) static int lock_by_libc(pthread_mutex_t *mutex, uintpt
 
 __attribute__((noinline)) static int unlock_by_libc(pthread_mutex_t *mutex)
 {
-	static void *cache;
-	__typeof__(&pthread_mutex_unlock) next = interpose_next(&cache, "pthread_mutex_unlock");
+	__typeof__(&pthread_mutex_unlock) next = INTERPOSE_NEXT(pthread_mutex_unlock);
 
 	before_unlock(mutex);
 	if (thread_self && mutex->__data.__count <= 1)
@@ -211,7 +217,7 @@ int pthread_mutex_unlock(pthread_mutex_t *mutex)
 
 int pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
-	int err = try(mutex);
+	int err = trylock_by_libc(mutex);
 
 	if (is_locked(err))
 		note_locked(mutex, CALLER);
@@ -222,9 +228,7 @@ static int wait_for_mutex_until(pthread_mutex_t *mutex, const struct timespec *u
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_timedlock", "futex wait", PROBE_WAIT_MUTEX};
-	static void *cache;
-	__typeof__(&pthread_mutex_timedlock) next = interpose_next(
-		&cache, "pthread_mutex_timedlock");
+	__typeof__(&pthread_mutex_timedlock) next = INTERPOSE_NEXT(pthread_mutex_timedlock);
 	struct wait_frame frame WAIT_FRAME_END;
 	bool joined = join(mutex);
 
@@ -234,7 +238,7 @@ static int wait_for_mutex_until(pthread_mutex_t *mutex, const struct timespec *u
 
 int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until)
 {
-	int err = try(mutex);
+	int err = trylock_by_libc(mutex);
 
 	if (is_locked(err))
 		note_locked(mutex, CALLER);
@@ -248,9 +252,7 @@ static int wait_for_mutex_until_clock(
 {
 	static const struct probe_wait_call call = {
 		"pthread_mutex_clocklock", "futex wait", PROBE_WAIT_MUTEX};
-	static void *cache;
-	__typeof__(&pthread_mutex_clocklock) next = interpose_next(
-		&cache, "pthread_mutex_clocklock");
+	__typeof__(&pthread_mutex_clocklock) next = INTERPOSE_NEXT(pthread_mutex_clocklock);
 	struct wait_frame frame WAIT_FRAME_END;
 	bool joined = join(mutex);
 
@@ -261,7 +263,7 @@ static int wait_for_mutex_until_clock(
 int pthread_mutex_clocklock(
 	pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until)
 {
-	int err = try(mutex);
+	int err = trylock_by_libc(mutex);
 
 	if (is_locked(err))
 		note_locked(mutex, CALLER);
@@ -276,8 +278,7 @@ int pthread_cond_wait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict m
 {
 	static const struct probe_wait_call call = {
 		"pthread_cond_wait", "futex wait", PROBE_WAIT_COND};
-	static void *cache;
-	__typeof__(&pthread_cond_wait) next = interpose_next(&cache, "pthread_cond_wait");
+	__typeof__(&pthread_cond_wait) next = INTERPOSE_NEXT(pthread_cond_wait);
 	struct wait_frame frame WAIT_FRAME_END;
 
 	before_unlock(mutex);
@@ -290,8 +291,7 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 {
 	static const struct probe_wait_call call = {
 		"pthread_cond_timedwait", "futex wait", PROBE_WAIT_COND};
-	static void *cache;
-	__typeof__(&pthread_cond_timedwait) next = interpose_next(&cache, "pthread_cond_timedwait");
+	__typeof__(&pthread_cond_timedwait) next = INTERPOSE_NEXT(pthread_cond_timedwait);
 	struct wait_frame frame WAIT_FRAME_END;
 
 	before_unlock(mutex);
@@ -304,8 +304,7 @@ int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 {
 	static const struct probe_wait_call call = {
 		"pthread_cond_clockwait", "futex wait", PROBE_WAIT_COND};
-	static void *cache;
-	__typeof__(&pthread_cond_clockwait) next = interpose_next(&cache, "pthread_cond_clockwait");
+	__typeof__(&pthread_cond_clockwait) next = INTERPOSE_NEXT(pthread_cond_clockwait);
 	struct wait_frame frame WAIT_FRAME_END;
 
 	before_unlock(mutex);
@@ -316,13 +315,8 @@ int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 void mutex_init(void)
 {
 #ifndef __SANITIZE_THREAD__ /* which would not see a lock that is taken past libc */
-	static void *lock_cache, *unlock_cache;
-
 	libc_is_as_known = glibc_mutex_is_as_known(
-		(__typeof__(&pthread_mutex_lock))interpose_next(&lock_cache, "pthread_mutex_lock"),
-		(__typeof__(&pthread_mutex_unlock))interpose_next(
-			&unlock_cache, "pthread_mutex_unlock"),
-		gettid());
+		INTERPOSE_NEXT(pthread_mutex_lock), INTERPOSE_NEXT(pthread_mutex_unlock), gettid());
 #endif
 }
 
@@ -335,13 +329,16 @@ struct question {
 static void answer(struct probe_thread *thread, void *context)
 {
 	struct question *question = context;
-	const struct probe_locked_site *site;
+	struct probe_locked_site *site;
 
 	if (thread->tid != question->tid)
 		return;
 	site = find_site(thread, question->mutex, false);
 	if (site)
-		question->pc = atomic_load_explicit(&site->pc, memory_order_relaxed);
+		question->pc = atomic_load_explicit(&site->pc, memory_order_acquire);
+	/* It may have been given to another mutex meanwhile. */
+	if (!site || !site_is_of(site, question->mutex))
+		question->pc = 0;
 }
 
 uintptr_t probe_locked_at(pid_t tid, const void *mutex)

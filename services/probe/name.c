@@ -7,6 +7,9 @@
 #include "probe/interpose.h"
 #include "probe/thread_internal.h"
 
+INTERPOSED(pthread_setname_np)
+INTERPOSED(prctl)
+
 struct naming {
 	pthread_t pthread;
 	const char *name;
@@ -39,8 +42,7 @@ static void note_name(pthread_t pthread, const char *name)
 
 int pthread_setname_np(pthread_t pthread, const char *name)
 {
-	static void *cache;
-	__typeof__(&pthread_setname_np) next = interpose_next(&cache, "pthread_setname_np");
+	__typeof__(&pthread_setname_np) next = INTERPOSE_NEXT(pthread_setname_np);
 	int err = next(pthread, name);
 
 	if (!err)
@@ -51,8 +53,7 @@ int pthread_setname_np(pthread_t pthread, const char *name)
 /* Takes four more, as the system call does; how many mean anything depends on OPTION. */
 int prctl(int option, ...)
 {
-	static void *cache;
-	__typeof__(&prctl) next = interpose_next(&cache, "prctl");
+	__typeof__(&prctl) next = INTERPOSE_NEXT(prctl);
 	unsigned long a, b, c, d;
 	va_list rest;
 	int answer;

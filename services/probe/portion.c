@@ -24,14 +24,20 @@ static void close_one_sigsafe(struct portion *portion)
 		sem_post(&portion->closed);
 }
 
+static void note_wait(struct dump_slot *slot, const struct wait_seen *seen)
+{
+	slot->dumped.wait = seen->wait;
+	slot->dumped.mutex_owner = seen->mutex_owner;
+}
+
 static void fill_sigsafe(struct dump_slot *slot, const ucontext_t *context)
 {
-	const struct wait_frame *frame = atomic_load(&thread_self->wait_frame);
+	struct wait_seen seen;
 
 	stack_copy_take_sigsafe(&slot->copy, context);
 	slot->dumped.in_system_call = arch_in_system_call_sigsafe(context);
-	if (frame)
-		slot->dumped.wait = frame->wait;
+	wait_read_self_sigsafe(slot->copy.regs.sp, &seen);
+	note_wait(slot, &seen);
 }
 
 static void on_dump_signal(int signal, siginfo_t *info, void *context)
@@ -125,8 +131,11 @@ static void answer_myself(struct dump_slot *slot)
 
 static bool answer_for_waiting(struct dump_slot *slot)
 {
-	if (!wait_copy_stack(slot->thread, &slot->copy, &slot->dumped.wait))
+	struct wait_seen seen;
+
+	if (!wait_read(slot->thread, &slot->copy, &seen))
 		return false;
+	note_wait(slot, &seen);
 	slot->dumped.in_system_call = true;
 	atomic_store(&slot->state, SLOT_ANSWERED);
 	return true;

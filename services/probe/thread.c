@@ -116,11 +116,12 @@ void thread_born(struct probe_thread *thread)
 	probe_observe_begin();
 	pthread_once(&end_key_once, make_end_key);
 	thread->pthread = pthread_self();
-	(void)prctl(PR_GET_NAME, thread->name);
 	find_stack(thread);
 
 	pthread_mutex_lock(&list_lock);
 	thread->tid = tid;
+	/* Under the lock: its creator may be about to name it (name.c). */
+	(void)prctl(PR_GET_NAME, thread->name);
 	thread->created_ns = clock_monotonic_ns();
 	born_count++;
 	thread_self = thread;

@@ -5,6 +5,7 @@
  *            starts past pthread_create (a raw clone) are not in the list.
  * Ownership: the entry is the thread's: it appears before the thread's own code runs and is gone
  *            after its last destructor began. Others may read it only with the list locked.
+ *            A forked child has its parent's list, and locks as they were: it may exec, no more.
  * Thread:    MT-Safe; probe_thread_self() is AS-Safe. Nothing here waits for another thread but for
  *            the list's own lock, under which only callbacks of this folder and of diag run: none
  *            of them takes a lock of the program.
@@ -52,8 +53,8 @@ struct probe_thread {
 	 */
 	timer_t cpu_timer;
 	bool cpu_timer_armed;
-	_Atomic(struct wait_frame *) wait_frame; /* wait.c: what it waits for; NULL: nothing */
-	atomic_uint wait_changes;                /* of the above */
+	struct wait_mark wait_mark; /* what it waits for (wait.c) */
+	atomic_uint wait_changes;   /* of the mark; odd while it is being written */
 	struct probe_locked_site locked[PROBE_LOCKED_SITES]; /* by the mutex's address */
 	_Atomic(struct dump_slot *) dump_slot; /* a dump waits for this thread's answer */
 
@@ -100,7 +101,10 @@ void probe_thread_subscribe(const struct probe_thread_listener *listener);
  * thread. After modules_init(). Returns 0 or -errno.
  */
 int probe_births_start(void) __attribute__((warn_unused_result));
-/* Returns when the creators of all threads born so far are known, as far as they ever will be. */
+/*
+ * Returns when the creators of all threads born so far are known, as far as they ever will be; after
+ * 100 ms in any case.
+ */
 void probe_births_flush(void);
 
 /* The calling thread observes for good. */

@@ -37,7 +37,7 @@ uint64_t unwind_memo_key(const struct stack_copy *copy)
 	size_t word_count = copy->size_bytes / sizeof(copy->words[0]);
 	uint64_t hash = hash_u64(HASH_SEED, copy->size_bytes);
 
-	if (!modules_are_current())
+	if (!modules_refresh())
 		return 0;
 	hash = hash_word(hash, copy, 0, copy->regs.pc);
 	hash = hash_word(hash, copy, 1, copy->regs.sp);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,36 +30,63 @@ const struct probe_wait_listener *wait_listener(void)
 	return atomic_load_explicit(&listener, memory_order_acquire);
 }
 
+/* Others may read meanwhile, and throw away what they got (below). */
+__attribute__((no_sanitize("thread"))) static void copy_mark(
+	struct wait_mark *to, const struct wait_mark *from)
+{
+	const volatile uintptr_t *source = (const uintptr_t *)from;
+	volatile uintptr_t *target = (uintptr_t *)to;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*target); i++)
+		target[i] = source[i];
+}
+
 /*
- * Others look at the count before and after they read the stack: it changes before the stack does.
+ * A sequence lock with one writer. The count is odd before the mark changes, and so before the frames
+ * that the mark is about do; it is even again, and another, only after.
  */
-static void set_frame(struct probe_thread *thread, struct wait_frame *frame)
+static void set_mark(struct probe_thread *thread, const struct wait_mark *mark)
 {
 	unsigned changes = atomic_load_explicit(&thread->wait_changes, memory_order_relaxed);
 
 	atomic_store_explicit(&thread->wait_changes, changes + 1, memory_order_relaxed);
-	atomic_store_explicit(&thread->wait_frame, frame, memory_order_release);
+	atomic_thread_fence(memory_order_release);
+	copy_mark(&thread->wait_mark, mark);
+	atomic_store_explicit(&thread->wait_changes, changes + 2, memory_order_release);
 	atomic_thread_fence(memory_order_release);
 }
 
-/*
- * A handler that left a wait by longjmp() left its frame marked. Stacks grow down: a frame that is
- * not above ours is no more.
- */
-static struct wait_frame *living_outer(const struct wait_frame *frame)
+static bool is_on_stack(const struct probe_thread *thread, uintptr_t address)
 {
-	struct wait_frame *outer = atomic_load(&thread_self->wait_frame);
+	return address >= thread->stack_start && address < thread->stack_end;
+}
 
-	return outer > frame ? outer : NULL;
+/*
+ * A wait that was left by longjmp() is still marked. Stacks grow down: what is not above HERE, on the
+ * same stack, is no more.
+ */
+static bool is_over(const struct probe_thread *thread, const struct wait_mark *mark, uintptr_t here)
+{
+	uintptr_t sp = mark->anchor.words[ANCHOR_SP];
+
+	return !mark->wait.call ||
+	       (is_on_stack(thread, sp) && is_on_stack(thread, here) && sp < here);
 }
 
 void wait_begin(struct wait_frame *frame, const struct probe_wait_call *call, const void *object)
 {
-	frame->wait = (struct probe_wait){call, object, clock_monotonic_ns()};
-	if (!thread_self)
+	struct probe_thread *thread = thread_self;
+
+	frame->mark.wait = (struct probe_wait){call, object, clock_monotonic_ns()};
+	frame->outer.wait.call = NULL;
+	/* Odd: this is a signal handler, and has interrupted set_mark(). */
+	frame->is_marked = thread &&
+			   !(atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) & 1);
+	if (!frame->is_marked)
 		return;
-	frame->outer = living_outer(frame);
-	set_frame(thread_self, frame);
+	if (!is_over(thread, &thread->wait_mark, (uintptr_t)frame))
+		frame->outer = thread->wait_mark;
+	set_mark(thread, &frame->mark);
 }
 
 static bool is_for_a_thread(enum probe_wait_kind kind)
@@ -68,64 +96,87 @@ static bool is_for_a_thread(enum probe_wait_kind kind)
 
 void wait_end(struct wait_frame *frame)
 {
+	const struct probe_wait *wait = &frame->mark.wait;
 	const struct probe_wait_listener *subscriber;
 	int error = errno;
 
-	if (!thread_self)
+	if (!frame->is_marked)
 		return;
-	set_frame(thread_self, frame->outer);
-	if (is_for_a_thread(frame->wait.call->kind)) {
+	set_mark(thread_self, &frame->outer);
+	if (is_for_a_thread(wait->call->kind)) {
 		subscriber = wait_listener();
 		if (subscriber)
-			subscriber->on_wait_end(frame->wait.call->kind,
-				clock_monotonic_ns() - frame->wait.since_ns);
+			subscriber->on_wait_end(
+				wait->call->kind, clock_monotonic_ns() - wait->since_ns);
 	}
 	errno = error;
 }
 
-/* The frame may be gone at any instant, but the stack it was on is not: the list is locked. */
-__attribute__((no_sanitize("address"), no_sanitize("thread"))) static void read_frame(
-	struct wait_frame *copy, const struct wait_frame *frame)
+/*
+ * The thread may have got the mutex meanwhile, and given it back to the system: the kernel reads
+ * where we might fault.
+ */
+static pid_t read_owner_sigsafe(const struct probe_wait *wait, pid_t waiter)
 {
-	const volatile uintptr_t *source = (const uintptr_t *)frame;
-	uintptr_t *target = (uintptr_t *)copy;
+	const pthread_mutex_t *mutex = wait->object;
+	int owner = 0;
+	struct iovec here = {&owner, sizeof(owner)};
+	struct iovec there;
 
-	for (size_t i = 0; i < sizeof(*copy) / sizeof(*target); i++)
-		target[i] = source[i];
+	if (wait->call->kind != PROBE_WAIT_MUTEX)
+		return 0;
+	there = (struct iovec){(void *)&mutex->__data.__owner, sizeof(owner)};
+	if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) != sizeof(owner))
+		return 0;
+	return owner == waiter ? 0 : owner;
 }
 
-static bool is_on_stack(const struct probe_thread *thread, uintptr_t address, size_t size_bytes)
-{
-	return address >= thread->stack_start && address < thread->stack_end &&
-	       size_bytes <= thread->stack_end - address;
-}
-
-bool wait_copy_stack(
-	const struct probe_thread *thread, struct stack_copy *copy, struct probe_wait *wait)
+bool wait_read(const struct probe_thread *thread, struct stack_copy *copy, struct wait_seen *seen)
 {
 	unsigned changes = atomic_load_explicit(&thread->wait_changes, memory_order_acquire);
-	const struct wait_frame *there = atomic_load_explicit(
-		&thread->wait_frame, memory_order_acquire);
-	struct wait_frame frame;
+	struct wait_seen now = {0};
+	struct wait_mark mark = {.wait.call = NULL};
 
-	if (!there || !is_on_stack(thread, (uintptr_t)there, sizeof(frame)))
-		return false;
-	read_frame(&frame, there);
-	arch_regs_from_anchor(&copy->regs, &frame.anchor);
-	if (!is_on_stack(thread, copy->regs.sp, 0))
-		return false;
-	stack_copy_from(copy, thread);
-	*wait = frame.wait;
+	copy_mark(&mark, &thread->wait_mark);
 	atomic_thread_fence(memory_order_acquire);
-	return atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) == changes;
+	if (changes & 1 || !mark.wait.call ||
+		atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) != changes)
+		return false;
+	arch_regs_from_anchor(&copy->regs, &mark.anchor);
+	if (!is_on_stack(thread, copy->regs.sp))
+		return false;
+	/* It cannot end while the list is locked: its stack stays. */
+	stack_copy_from(copy, thread);
+	now.wait = mark.wait;
+	now.mutex_owner = read_owner_sigsafe(&mark.wait, thread->tid);
+	atomic_thread_fence(memory_order_acquire);
+	if (atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) != changes)
+		return false;
+	*seen = now;
+	return true;
 }
+
+void wait_read_self_sigsafe(uintptr_t sp, struct wait_seen *seen)
+{
+	const struct probe_thread *thread = thread_self;
+
+	*seen = (struct wait_seen){0};
+	if (atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) & 1 ||
+		is_over(thread, &thread->wait_mark, sp))
+		return;
+	seen->wait = thread->wait_mark.wait;
+	seen->mutex_owner = read_owner_sigsafe(&seen->wait, thread->tid);
+}
+
+#define PROBE_WAIT_CALL(type, name, kind, state, parameters, arguments, object) INTERPOSED(name)
+#include "probe/waits.def"
+#undef PROBE_WAIT_CALL
 
 #define PROBE_WAIT_CALL(type, name, kind, state, parameters, arguments, object)               \
 	type name parameters                                                                  \
 	{                                                                                     \
 		static const struct probe_wait_call call = {#name, state, PROBE_WAIT_##kind}; \
-		static void *cache;                                                           \
-		__typeof__(&name) next = interpose_next(&cache, #name);                       \
+		__typeof__(&name) next = INTERPOSE_NEXT(name);                                \
 		struct wait_frame frame WAIT_FRAME_END;                                       \
                                                                                               \
 		WAIT_FRAME_BEGIN(&frame, &call, object);                                      \

@@ -4,8 +4,9 @@
  * waits.def lists the calls; each marks the thread's entry (thread.h) before it goes on to libc's,
  * and clears it after. The mutex calls (mutex.c) do it only where they find the mutex taken.
  *
- * Shape:     `call` is NULL while the thread does not wait. The mark is written by the thread
- *            itself: a signal handler in that thread reads it whole, others may see it torn.
+ * Shape:     `call` is NULL while the thread does not wait. A wait that is left by longjmp() stays
+ *            marked until the thread's next one. What a signal handler does within a wait is hidden
+ *            behind the mark: the wait is what shows.
  * Thread:    listeners run in the thread that waited, or unlocked, with no lock of probe held; not
  *            in threads that observe.
  */
@@ -16,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "probe/anchor.h"
 
 enum probe_wait_kind {
 	PROBE_WAIT_MUTEX,
@@ -37,6 +40,12 @@ struct probe_wait {
 	const struct probe_wait_call *call;
 	const void *object; /* the mutex, condition or semaphore; else NULL */
 	int64_t since_ns;   /* monotonic */
+};
+
+/* What the thread's entry has of it. Private to probe. */
+struct wait_mark {
+	struct probe_wait wait;
+	struct anchor anchor; /* of the interposer's frame, which stands still meanwhile */
 };
 
 struct probe_wait_listener {

@@ -11,15 +11,12 @@
 #include "probe/stack_copy.h"
 #include "probe/thread.h"
 
-/*
- * A wait under way, on the stack of the thread that waits, in the frame of the interposer: as long as
- * the thread's entry points to it, that frame and all above it stand still, and can be read by others
- * without disturbing the thread.
- */
+/* In the frame of the interposer. */
 struct wait_frame {
-	struct probe_wait wait;
-	struct arch_anchor anchor;
-	struct wait_frame *outer; /* a signal handler may wait within a wait */
+	struct wait_mark mark;
+	struct wait_mark
+		outer; /* a signal handler may wait within a wait; call NULL: it does not */
+	bool is_marked;
 };
 
 /*
@@ -32,19 +29,26 @@ struct wait_frame {
 #define WAIT_FRAME_END __attribute__((cleanup(wait_end)))
 #define WAIT_FRAME_BEGIN(frame, call, object)       \
 	do {                                        \
-		arch_anchor_take(&(frame)->anchor); \
+		anchor_take(&(frame)->mark.anchor); \
 		wait_begin(frame, call, object);    \
 	} while (0)
 
 void wait_begin(struct wait_frame *frame, const struct probe_wait_call *call, const void *object);
 void wait_end(struct wait_frame *frame);
 
+/* A thread that waits, as it was read while it did. */
+struct wait_seen {
+	struct probe_wait wait;
+	pid_t mutex_owner; /* of a mutex; 0: nobody, or already the thread itself */
+};
+
 /*
  * Copies the stack of THREAD where it waits, without its help. False if it does not wait, or has
- * begun to move meanwhile: then it must be asked. List locked.
+ * begun to move meanwhile: then it must be asked, and SEEN is untouched. List locked.
  */
-bool wait_copy_stack(
-	const struct probe_thread *thread, struct stack_copy *copy, struct probe_wait *wait);
+bool wait_read(const struct probe_thread *thread, struct stack_copy *copy, struct wait_seen *seen);
+/* Of the calling thread, interrupted by a signal at SP. */
+void wait_read_self_sigsafe(uintptr_t sp, struct wait_seen *seen);
 
 /* The listener, or NULL where this thread's waits are nobody's business. */
 const struct probe_wait_listener *wait_listener(void);

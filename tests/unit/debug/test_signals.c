@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,12 +36,16 @@ static TEST_FRAME void wait_for_business_lock(void)
 	pthread_mutex_unlock(&business_lock);
 }
 
+static atomic_bool is_spinning;
+
 static TEST_FRAME void spin_here(void)
 {
 	static volatile double sink;
 
-	for (;;)
+	for (;;) {
 		sink = sink * 1.0000001 + 0.5;
+		atomic_store(&is_spinning, true);
+	}
 }
 
 static TEST_FRAME void give_up(void)
@@ -112,6 +118,8 @@ static int child_main(const char *scenario)
 	named_thread_start("business", wait_for_business_lock);
 	named_thread_start("busy", spin_here);
 	named_thread_await("business", "pthread_mutex_lock");
+	while (!atomic_load(&is_spinning))
+		sched_yield();
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
 		if (strcmp(scenarios[i].name, scenario) == 0)
 			scenarios[i].run();

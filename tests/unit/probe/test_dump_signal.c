@@ -240,8 +240,8 @@ static void test_no_restartable_wait_fails(void **state)
 
 /* ---- waits that are interposed: no signal at all ---- */
 
-#define UNDISTURBED_MS 300
-static const struct timespec undisturbed_time = {.tv_nsec = UNDISTURBED_MS * CLOCK_NS_PER_MS};
+#define UNDISTURBED_MS 1000
+static const struct timespec undisturbed_time = {.tv_sec = UNDISTURBED_MS / 1000};
 
 static void wait_in_nanosleep(void)
 {
@@ -273,7 +273,7 @@ static void wait_in_sem_timedwait(void)
 
 static void count_marked(struct probe_thread *thread, void *context)
 {
-	*(int *)context += atomic_load(&thread->wait_frame) != NULL;
+	*(int *)context += thread->wait_mark.wait.call != NULL;
 }
 
 static void test_interposed_waits_are_not_disturbed(void **state)
@@ -289,10 +289,11 @@ static void test_interposed_waits_are_not_disturbed(void **state)
 	atomic_store(&interrupted_count, 0);
 	for (int i = 0; i < 4; i++)
 		threads[i] = named_thread_start("waiter", bodies[i]);
-	while (marked_count < 4) {
+	while (marked_count < 4 && atomic_load(&ended_count) == 0) {
 		marked_count = 0;
 		probe_thread_for_each(count_marked, &marked_count);
 	}
+	assert_int_equal(marked_count, 4);
 	/* Until the first wait ends; from then on there is something to ask by signal. */
 	while (atomic_load(&ended_count) == 0) {
 		struct read_dump dump = read_dump_take(PROBE_DUMP_ALL);

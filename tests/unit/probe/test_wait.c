@@ -169,7 +169,7 @@ static void wait_until_stop(void)
 
 	do {
 		current->wait();
-		unmarked = unmarked && !atomic_load(&probe_thread_self()->wait_frame);
+		unmarked = unmarked && !probe_thread_self()->wait_mark.wait.call;
 	} while (!atomic_load(&stop));
 	atomic_store(&is_unmarked, unmarked);
 	atomic_store(&is_over, true);
@@ -300,9 +300,12 @@ static void test_waits_for_no_thread_are_not_told(void **state)
 	assert_int_equal(told_total(), 0);
 }
 
-static const struct wait_frame *marked(void)
+static const void *marked_object(void)
 {
-	return atomic_load(&probe_thread_self()->wait_frame);
+	const struct wait_mark *mark = &probe_thread_self()->wait_mark;
+
+	assert_int_equal(atomic_load(&probe_thread_self()->wait_changes) % 2, 0);
+	return mark->wait.call ? mark->wait.object : NULL;
 }
 
 /* Stacks grow down: the frame of a wait within a wait is the lower one. */
@@ -313,30 +316,49 @@ static void test_nested_waits_show_the_inner_one_first(void **state)
 	struct wait_frame frames[2], *inner = &frames[0], *outer = &frames[1];
 
 	(void)state;
+	outer->mark.anchor.words[ANCHOR_SP] = (uintptr_t)outer;
+	inner->mark.anchor.words[ANCHOR_SP] = (uintptr_t)inner;
 	wait_begin(outer, &outer_call, &outer);
-	assert_ptr_equal(marked(), outer);
+	assert_ptr_equal(marked_object(), &outer);
 	wait_begin(inner, &inner_call, &inner);
-	assert_ptr_equal(marked(), inner);
+	assert_ptr_equal(marked_object(), &inner);
 	wait_end(inner);
-	assert_ptr_equal(marked(), outer);
+	assert_ptr_equal(marked_object(), &outer);
 	assert_int_equal(told_total(), 1);
 	wait_end(outer);
-	assert_null(marked());
+	assert_null(marked_object());
 	assert_int_equal(told_total(), 2);
 }
 
 /* As a handler does that leaves a wait by longjmp(). */
-static void test_a_frame_that_was_jumped_over_is_forgotten(void **state)
+static void test_a_wait_that_was_jumped_out_of_is_forgotten(void **state)
 {
 	static const struct probe_wait_call call = {"call", "", PROBE_WAIT_IO};
 	struct wait_frame frames[2], *left = &frames[0], *next = &frames[1];
 
 	(void)state;
-	wait_begin(left, &call, NULL);
-	wait_begin(next, &call, NULL);
-	assert_ptr_equal(marked(), next);
+	left->mark.anchor.words[ANCHOR_SP] = (uintptr_t)left;
+	next->mark.anchor.words[ANCHOR_SP] = (uintptr_t)next;
+	wait_begin(left, &call, &left);
+	wait_begin(next, &call, &next);
+	assert_ptr_equal(marked_object(), &next);
 	wait_end(next);
-	assert_null(marked());
+	assert_null(marked_object());
+}
+
+/* A handler that waits while its thread is just marking: no mark is better than a torn one. */
+static void test_a_mark_that_is_being_written_is_left_alone(void **state)
+{
+	static const struct probe_wait_call call = {"call", "", PROBE_WAIT_IO};
+	struct wait_frame frame;
+
+	(void)state;
+	atomic_fetch_add(&probe_thread_self()->wait_changes, 1);
+	wait_begin(&frame, &call, &frame);
+	assert_false(frame.is_marked);
+	wait_end(&frame);
+	atomic_fetch_sub(&probe_thread_self()->wait_changes, 1);
+	assert_null(marked_object());
 }
 
 static void wait_shortly(void)
@@ -387,7 +409,8 @@ int main(void)
 		TEST(test_errno_is_the_calls),
 		TEST(test_waits_for_no_thread_are_not_told),
 		TEST(test_nested_waits_show_the_inner_one_first),
-		TEST(test_a_frame_that_was_jumped_over_is_forgotten),
+		TEST(test_a_wait_that_was_jumped_out_of_is_forgotten),
+		TEST(test_a_mark_that_is_being_written_is_left_alone),
 		TEST(test_observers_are_nobodys_business),
 	};
 
