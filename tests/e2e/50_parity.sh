@@ -69,6 +69,8 @@ request_when_ready() {
 
 prepare() { # COMMAND EXPECTED
 	local step count
+	# ltrace may take the patient with it when it lets go: the next row begins with a living one.
+	within 10 healthy || fail 'the patient does not answer'
 	if step=$(wish step "$2"); then goto_step "$step"; fi
 	if count=$(wish before "$2"); then hello "${count%% *}"; fi
 	if wish during "$2" >/dev/null; then

@@ -179,7 +179,8 @@ static void test_the_sampler_can_be_switched(void **state)
 	assert_true(mib_of(HEAP_ALLOC_BYTES, "grow_buffer") - before < 0.01);
 	assert_int_equal(heap_sampler_start(HEAP_RATE_DEFAULT_BYTES), 0);
 	free(grow_buffer(64 << 20));
-	assert_about(mib_of(HEAP_ALLOC_BYTES, "grow_buffer") - before, 128, 2);
+	/* Its blocks of 1 and 2 MiB are missed now and then: that is what sampling is. */
+	assert_about(mib_of(HEAP_ALLOC_BYTES, "grow_buffer") - before, 128, 5);
 }
 
 static void *allocate_while_off_and_on(void *arg)
