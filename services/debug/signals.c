@@ -4,7 +4,9 @@
  *
  * SIGUSR1 and SIGUSR2 are blocked everywhere; one thread of ours waits for them, so that none of
  * this work happens in a handler. abort() and kill -ABRT come to a handler, wherever: it asks that
- * thread for a dump and waits for it, for a while, then lets the signal do what it does.
+ * thread for a dump. abort() cannot go on, so there the handler waits for it, for a while, then lets
+ * the signal do what it does. Whom kill -ABRT interrupts goes on instead, because it may hold a lock
+ * that the dump needs (the log's, malloc's): our thread ends the process, or else a timer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +38,10 @@ unsigned debug_signal_profile_seconds = 30;
 static atomic_int signals_tid;
 static sem_t is_waiting; /* posted once the above is known */
 
-enum { NOT_ASKED, ASKED, DUMPED };
+enum { NOT_ASKED, ASKED, ASKED_TO_END, DUMPED };
 static atomic_int abort_dump; /* a futex: the handler waits for DUMPED */
+static timer_t abort_timer;   /* sends SIGABRT */
+static bool has_abort_timer;
 
 /* ---- in the thread that waits for signals ---- */
 
@@ -61,8 +65,16 @@ static void dump_threads(const char *signal_name)
 static void dump_for_abort(void)
 {
 	dump_threads("SIGABRT");
-	atomic_store(&abort_dump, DUMPED);
+	if (atomic_exchange(&abort_dump, DUMPED) == ASKED_TO_END)
+		(void)kill(getpid(), SIGABRT);
 	(void)syscall(SYS_futex, &abort_dump, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static bool is_asked_to_abort(void)
+{
+	int state = atomic_load(&abort_dump);
+
+	return state == ASKED || state == ASKED_TO_END;
 }
 
 static int write_all(int fd, const struct strbuf *data)
@@ -163,7 +175,7 @@ static void *signals_main(void *arg)
 			end_profile();
 			profile_due_ns = -1;
 		} else if (signal == SIGUSR1) {
-			if (atomic_load(&abort_dump) == ASKED)
+			if (is_asked_to_abort())
 				dump_for_abort();
 			else
 				dump_threads("SIGUSR1");
@@ -191,17 +203,35 @@ static void wait_for_dump_sigsafe(void)
 	}
 }
 
+static bool ask_for_dump_sigsafe(int how)
+{
+	atomic_store(&abort_dump, how);
+	return syscall(SYS_tgkill, getpid(), atomic_load(&signals_tid), SIGUSR1) == 0;
+}
+
+static bool set_abort_timer_sigsafe(void)
+{
+	const struct itimerspec patience = {.it_value.tv_sec = ABORT_DUMP_SECONDS};
+
+	return has_abort_timer && timer_settime(abort_timer, 0, &patience, NULL) == 0;
+}
+
 /*
  * SA_RESETHAND: the next SIGABRT ends the process, also one that comes while we wait. abort() raises
- * it again by itself; kill -ABRT does not, so we do: it is delivered when this handler returns, and
- * the core shows what was interrupted.
+ * it again by itself; others who send it to a thread do not, so we do: it is delivered when this
+ * handler returns, and the core shows what was interrupted.
  */
-static void on_abort(int signal)
+static void on_abort(int signal, siginfo_t *info, void *context)
 {
-	int tid = atomic_load(&signals_tid);
+	int error = errno;
 
-	atomic_store(&abort_dump, ASKED);
-	if (tid != gettid() && syscall(SYS_tgkill, getpid(), tid, SIGUSR1) == 0)
+	(void)context;
+	if (info->si_code != SI_TKILL && set_abort_timer_sigsafe() &&
+		ask_for_dump_sigsafe(ASKED_TO_END)) {
+		errno = error;
+		return;
+	}
+	if (atomic_load(&signals_tid) != gettid() && ask_for_dump_sigsafe(ASKED))
 		wait_for_dump_sigsafe();
 	(void)syscall(SYS_tgkill, getpid(), gettid(), signal);
 }
@@ -210,7 +240,10 @@ int debug_signals_start(void)
 {
 	static sigset_t signals;
 	const struct sigaction action = {
-		.sa_handler = on_abort, .sa_flags = SA_RESETHAND | SA_ONSTACK};
+		.sa_sigaction = on_abort,
+		.sa_flags = SA_RESETHAND | SA_SIGINFO | SA_RESTART | SA_ONSTACK,
+	};
+	struct sigevent abort_event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGABRT};
 	pthread_t thread;
 	int err;
 
@@ -228,5 +261,6 @@ int debug_signals_start(void)
 	pthread_detach(thread);
 	while (sem_wait(&is_waiting) != 0)
 		; /* EINTR */
+	has_abort_timer = timer_create(CLOCK_MONOTONIC, &abort_event, &abort_timer) == 0;
 	return sigaction(SIGABRT, &action, NULL) == 0 ? 0 : -errno;
 }
