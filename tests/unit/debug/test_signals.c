@@ -76,6 +76,18 @@ static void abort_with_the_list_locked(void)
 	probe_thread_locked(abort_locked, NULL);
 }
 
+/* It goes on, and gives back what it holds. */
+static void kill_locked(void *unused)
+{
+	(void)unused;
+	kill(getpid(), SIGABRT);
+}
+
+static void get_killed_with_the_list_locked(void)
+{
+	probe_thread_locked(kill_locked, NULL);
+}
+
 /* Nobody reads: the dump cannot be written. */
 static void abort_with_the_log_stalled(void)
 {
@@ -106,6 +118,7 @@ static const struct {
 	{"wait", just_wait},
 	{"abort-in-thread", abort_in_thread},
 	{"abort-locked", abort_with_the_list_locked},
+	{"kill-locked", get_killed_with_the_list_locked},
 	{"abort-stalled", abort_with_the_log_stalled},
 	{"profile", profile_by_other_means},
 };
@@ -196,7 +209,9 @@ static void assert_known_threads(const char *dump)
 	assert_has(dump, " \"business\" [futex wait, ");
 	assert_has(dump, "\nwaits for mutex business_lock (0x");
 	assert_has(dump, "\nwait_for_business_lock\n\t");
-	assert_has(dump, " \"busy\" [running]:\nspin_here\n\t");
+	/* kill -ABRT may come to it: then its handler comes first. */
+	assert_has(dump, " \"busy\" [running]:\n");
+	assert_has(dump, "\nspin_here\n\t");
 	assert_has(dump, " \"debug-signals\" [running]:\n");
 	assert_has(dump, "\nchild_main\n\t");
 }
@@ -230,6 +245,19 @@ static void test_abrt_from_outside_dumps_then_ends(void **state)
 	(void)state;
 	child_await(&child, "ready\n");
 	tell(&child, SIGABRT);
+	dump = await_dump(&child, "SIGABRT", &count);
+	assert_known_threads(dump);
+	free(dump);
+	assert_int_equal(child_await_end(&child, ABORT_NS), SIGABRT);
+}
+
+static void test_abrt_from_outside_does_not_stop_who_holds_a_lock(void **state)
+{
+	struct child child = start("kill-locked", "/tmp");
+	size_t count;
+	char *dump;
+
+	(void)state;
 	dump = await_dump(&child, "SIGABRT", &count);
 	assert_known_threads(dump);
 	free(dump);
@@ -352,6 +380,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_usr1_dumps_every_thread_again_and_again),
 		cmocka_unit_test(test_abrt_from_outside_dumps_then_ends),
+		cmocka_unit_test(test_abrt_from_outside_does_not_stop_who_holds_a_lock),
 		cmocka_unit_test(test_abort_in_a_thread_dumps_then_ends),
 		cmocka_unit_test(test_abort_ends_where_no_dump_can_be_had),
 		cmocka_unit_test(test_abort_ends_where_nobody_reads),
