@@ -233,6 +233,11 @@ static void print_groups(struct strbuf *out, const char *title, size_t total_cou
 	strbuf_printf(out, "%s profile: total %zu\n", title, total_count);
 	for (size_t i = 0; i < group_count && groups[i].thread_count > 0; i++) {
 		strbuf_printf(out, "%zu @", groups[i].thread_count);
+		if (groups[i].pc_count == 0) {
+			/* Readers of this text refuse all of it for a line without an address. */
+			strbuf_puts(out, " 0x0\n#\t0x0\t(no stack; debug=2 says why)\n\n");
+			continue;
+		}
 		stack_text_addresses(out, groups[i].pcs, groups[i].pc_count);
 		stack_text_comments(out, groups[i].pcs, groups[i].pc_count);
 		strbuf_puts(out, "\n");

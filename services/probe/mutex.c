@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "probe/contended.h"
 #include "probe/glibc_mutex.h"
 #include "probe/interpose.h"
@@ -224,93 +223,52 @@ int pthread_mutex_trylock(pthread_mutex_t *mutex)
 	return err;
 }
 
-static int wait_for_mutex_until(pthread_mutex_t *mutex, const struct timespec *until, uintptr_t pc)
-{
-	static const struct probe_wait_call call = {
-		"pthread_mutex_timedlock", "futex wait", PROBE_WAIT_MUTEX};
-	__typeof__(&pthread_mutex_timedlock) next = INTERPOSE_NEXT(pthread_mutex_timedlock);
-	struct wait_frame frame WAIT_FRAME_END;
-	bool joined = join(mutex);
-
-	WAIT_FRAME_BEGIN(&frame, &call, mutex);
-	return waited(mutex, joined, next(mutex, until), pc);
-}
-
-int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until)
-{
-	int err = trylock_by_libc(mutex);
-
-	if (is_locked(err))
-		note_locked(mutex, CALLER);
-	else if (err == EBUSY)
-		err = wait_for_mutex_until(mutex, until, CALLER);
-	return err;
-}
-
-static int wait_for_mutex_until_clock(
-	pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until, uintptr_t pc)
-{
-	static const struct probe_wait_call call = {
-		"pthread_mutex_clocklock", "futex wait", PROBE_WAIT_MUTEX};
-	__typeof__(&pthread_mutex_clocklock) next = INTERPOSE_NEXT(pthread_mutex_clocklock);
-	struct wait_frame frame WAIT_FRAME_END;
-	bool joined = join(mutex);
-
-	WAIT_FRAME_BEGIN(&frame, &call, mutex);
-	return waited(mutex, joined, next(mutex, clock, until), pc);
-}
-
-int pthread_mutex_clocklock(
-	pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until)
-{
-	int err = trylock_by_libc(mutex);
-
-	if (is_locked(err))
-		note_locked(mutex, CALLER);
-	else if (err == EBUSY)
-		err = wait_for_mutex_until_clock(mutex, clock, until, CALLER);
-	return err;
-}
+/* Two that differ in how they say when. */
+#define MUTEX_UNTIL(name, parameters, arguments)                                              \
+	int name parameters                                                                   \
+	{                                                                                     \
+		static const struct probe_wait_call call = {                                  \
+			#name, "futex wait", PROBE_WAIT_MUTEX};                               \
+		int err = trylock_by_libc(mutex);                                             \
+                                                                                              \
+		if (err == EBUSY) {                                                           \
+			struct wait_frame frame WAIT_FRAME_END;                               \
+			bool joined = join(mutex);                                            \
+                                                                                              \
+			WAIT_FRAME_BEGIN(&frame, &call, mutex);                               \
+			return waited(mutex, joined, INTERPOSE_NEXT(name) arguments, CALLER); \
+		}                                                                             \
+		if (is_locked(err))                                                           \
+			note_locked(mutex, CALLER);                                           \
+		return err;                                                                   \
+	}
+MUTEX_UNTIL(pthread_mutex_timedlock,
+	(pthread_mutex_t *restrict mutex, const struct timespec *restrict until), (mutex, until))
+MUTEX_UNTIL(pthread_mutex_clocklock,
+	(pthread_mutex_t *restrict mutex, clockid_t clock, const struct timespec *restrict until),
+	(mutex, clock, until))
 
 /* A condition's wait unlocks the mutex inside libc, unseen, and locks it again for who had it. */
-
-int pthread_cond_wait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex)
-{
-	static const struct probe_wait_call call = {
-		"pthread_cond_wait", "futex wait", PROBE_WAIT_COND};
-	__typeof__(&pthread_cond_wait) next = INTERPOSE_NEXT(pthread_cond_wait);
-	struct wait_frame frame WAIT_FRAME_END;
-
-	before_unlock(mutex);
-	WAIT_FRAME_BEGIN(&frame, &call, cond);
-	return next(cond, mutex);
-}
-
-int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
-	const struct timespec *restrict until)
-{
-	static const struct probe_wait_call call = {
-		"pthread_cond_timedwait", "futex wait", PROBE_WAIT_COND};
-	__typeof__(&pthread_cond_timedwait) next = INTERPOSE_NEXT(pthread_cond_timedwait);
-	struct wait_frame frame WAIT_FRAME_END;
-
-	before_unlock(mutex);
-	WAIT_FRAME_BEGIN(&frame, &call, cond);
-	return next(cond, mutex, until);
-}
-
-int pthread_cond_clockwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
-	clockid_t clock, const struct timespec *restrict until)
-{
-	static const struct probe_wait_call call = {
-		"pthread_cond_clockwait", "futex wait", PROBE_WAIT_COND};
-	__typeof__(&pthread_cond_clockwait) next = INTERPOSE_NEXT(pthread_cond_clockwait);
-	struct wait_frame frame WAIT_FRAME_END;
-
-	before_unlock(mutex);
-	WAIT_FRAME_BEGIN(&frame, &call, cond);
-	return next(cond, mutex, clock, until);
-}
+#define COND_WAIT(name, parameters, arguments)                                                     \
+	int name parameters                                                                        \
+	{                                                                                          \
+		static const struct probe_wait_call call = {#name, "futex wait", PROBE_WAIT_COND}; \
+		struct wait_frame frame WAIT_FRAME_END;                                            \
+                                                                                                   \
+		before_unlock(mutex);                                                              \
+		WAIT_FRAME_BEGIN(&frame, &call, cond);                                             \
+		return INTERPOSE_NEXT(name) arguments;                                             \
+	}
+COND_WAIT(pthread_cond_wait, (pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex),
+	(cond, mutex))
+COND_WAIT(pthread_cond_timedwait,
+	(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+		const struct timespec *restrict until),
+	(cond, mutex, until))
+COND_WAIT(pthread_cond_clockwait,
+	(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex, clockid_t clock,
+		const struct timespec *restrict until),
+	(cond, mutex, clock, until))
 
 void mutex_init(void)
 {

@@ -71,6 +71,8 @@ test_core_of_abrt_opens_with_holder_and_sources() {
 	toolbox 'kill -s ABRT $APP_PID'
 	within 5 is_back_and_not "$pid" || fail 'the patient is not back after 5 s'
 	echo "ms until it is back: $(($(now_ms) - begun))"
+	expect_match "$(app_log)" ' SIGABRT: [0-9]+ threads$' 'the log'
+	expect_match "$(app_log)" '^waits for mutex shared_state_lock .* held by thread [0-9]+ "holder"' 'the dump in the log'
 	file=$(toolbox 'ls /cores')
 	expect_match "/cores/$file" '^/cores/[^ ]+$' 'the only file there'
 	# The kernel leaves out what was never touched.

@@ -77,12 +77,29 @@ static void test_a_holders_name_stays_within_its_line(void **state)
 	strbuf_free(&text);
 }
 
+/* pprof refuses a whole text for one line "N @" without an address. */
+static void test_a_group_without_a_stack_has_an_address(void **state)
+{
+	struct thread_view view = {.tid = 7, .answer = PROBE_SILENT, .state = "sleep"};
+	struct thread_stack stack = {0};
+	struct thread_snapshot snapshot = {
+		.thread_count = 1, .threads = &view, .stack_count = 1, .stacks = &stack};
+	struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	threads_print_groups(&snapshot, &text);
+	assert_string_equal(text.data, "thread profile: total 1\n"
+				       "1 @ 0x0\n#\t0x0\t(no stack; debug=2 says why)\n\n");
+	strbuf_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durations_as_a_person_says_them),
 		cmocka_unit_test(test_a_name_stays_within_its_line),
 		cmocka_unit_test(test_a_holders_name_stays_within_its_line),
+		cmocka_unit_test(test_a_group_without_a_stack_has_an_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
