@@ -273,8 +273,11 @@ static void test_abort_in_a_thread_dumps_then_ends(void **state)
 	(void)state;
 	dump = await_dump(&child, "SIGABRT", &count);
 	assert_has(dump, " \"quitter\" [");
+	/* A sanitizer's frames are so large that the copy of the stack ends before. */
+#ifndef SICKBAY_SAN
 	assert_has(dump, "\nabort\n\t");
 	assert_has(dump, "\ngive_up\n\t");
+#endif
 	free(dump);
 	assert_int_equal(child_await_end(&child, ABORT_NS), SIGABRT);
 }
