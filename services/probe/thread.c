@@ -262,3 +262,8 @@ bool probe_observing(void)
 {
 	return observe_depth > 0;
 }
+
+bool thread_observes(void)
+{
+	return !thread_self || thread_self->observer || observe_depth > 0;
+}

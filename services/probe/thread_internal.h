@@ -7,6 +7,8 @@
 /* probe_thread_self() for those who cannot afford a call. */
 extern __thread struct probe_thread *thread_self
 	__attribute__((visibility("hidden"), tls_model("local-exec")));
+/* What the calling thread does is nobody's business: it observes, or is not in the list. AS-Safe. */
+bool thread_observes(void);
 
 /*
  * The creator announces THREAD, which gets its number; then it is either born, in the new thread,
