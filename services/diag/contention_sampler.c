@@ -163,10 +163,9 @@ static void sample(enum contention_kind kind, double contention_count, int64_t w
 	}
 }
 
-static void on_wait_end(enum probe_wait_kind kind, int64_t waited_ns)
+static void on_wait_end(const struct probe_wait *wait, int64_t now_ns)
 {
-	(void)kind;
-	sample(CONTENTION_BLOCK, 1, waited_ns);
+	sample(CONTENTION_BLOCK, 1, now_ns - wait->since_ns);
 }
 
 static void on_contended_unlock(int64_t waited_ns, unsigned waiter_count)
@@ -177,13 +176,15 @@ static void on_contended_unlock(int64_t waited_ns, unsigned waiter_count)
 int contention_init(void)
 {
 	static const struct probe_wait_listener listener = {
+		.kinds = PROBE_WAITS_FOR_THREADS,
 		.on_wait_end = on_wait_end,
 		.on_contended_unlock = on_contended_unlock,
 	};
-	int err = 0;
+	int err;
 
-	if (!ring)
-		err = probe_ring_create("locks", RING_SLOTS, on_stack, NULL, &ring);
+	if (ring)
+		return 0;
+	err = probe_ring_create("locks", RING_SLOTS, on_stack, NULL, &ring);
 	if (!err)
 		probe_wait_subscribe(&listener);
 	return err;

@@ -126,12 +126,11 @@ static bool is_locked(int err)
 
 __attribute__((noinline)) static void note_contended_unlock(const void *mutex)
 {
-	const struct probe_wait_listener *listener = wait_listener();
 	int64_t waited_ns;
 	unsigned waiter_count = contended_take(mutex, &waited_ns);
 
-	if (listener && waiter_count > 0)
-		listener->on_contended_unlock(waited_ns, waiter_count);
+	if (waiter_count > 0)
+		wait_tell_contended_unlock(waited_ns, waiter_count);
 }
 
 static void before_unlock(const pthread_mutex_t *mutex)

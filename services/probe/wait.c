@@ -1,5 +1,6 @@
 #include "probe/wait.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <semaphore.h>
@@ -16,18 +17,71 @@
 #include "probe/thread_internal.h"
 #include "probe/wait_internal.h"
 
-static _Atomic(const struct probe_wait_listener *) listener;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of those who subscribe */
+static _Atomic(const struct probe_wait_listener *) listeners[PROBE_WAIT_LISTENERS_MAX];
+static atomic_uint wanted_kinds; /* those that any listener wants */
 
-void probe_wait_subscribe(const struct probe_wait_listener *subscriber)
+/* Puts NEW in the first place that has OLD. */
+static void replace(const struct probe_wait_listener *old, const struct probe_wait_listener *new)
 {
-	atomic_store(&listener, subscriber);
+	unsigned kinds = 0;
+	size_t place = 0;
+
+	pthread_mutex_lock(&lock);
+	while (place < PROBE_WAIT_LISTENERS_MAX && atomic_load(&listeners[place]) != old)
+		place++;
+	assert(place < PROBE_WAIT_LISTENERS_MAX);
+	atomic_store(&listeners[place], new);
+	for (size_t i = 0; i < PROBE_WAIT_LISTENERS_MAX; i++) {
+		const struct probe_wait_listener *listener = atomic_load(&listeners[i]);
+
+		kinds |= listener ? listener->kinds : 0;
+	}
+	atomic_store(&wanted_kinds, kinds);
+	pthread_mutex_unlock(&lock);
 }
 
-const struct probe_wait_listener *wait_listener(void)
+void probe_wait_subscribe(const struct probe_wait_listener *listener)
 {
-	if (!thread_self || thread_self->observer || probe_observing())
-		return NULL;
-	return atomic_load_explicit(&listener, memory_order_acquire);
+	replace(NULL, listener);
+}
+
+void probe_wait_unsubscribe(const struct probe_wait_listener *listener)
+{
+	replace(listener, NULL);
+}
+
+static bool is_wanted(enum probe_wait_kind kind)
+{
+	return atomic_load_explicit(&wanted_kinds, memory_order_relaxed) & 1U << kind;
+}
+
+__attribute__((noinline)) static void tell_wait_end(const struct probe_wait *wait)
+{
+	int64_t now_ns = clock_monotonic_ns();
+
+	if (thread_observes())
+		return;
+	for (size_t i = 0; i < PROBE_WAIT_LISTENERS_MAX; i++) {
+		const struct probe_wait_listener *listener = atomic_load_explicit(
+			&listeners[i], memory_order_acquire);
+
+		if (listener && listener->kinds & 1U << wait->call->kind)
+			listener->on_wait_end(wait, now_ns);
+	}
+}
+
+void wait_tell_contended_unlock(int64_t waited_ns, unsigned waiter_count)
+{
+	if (thread_observes())
+		return;
+	for (size_t i = 0; i < PROBE_WAIT_LISTENERS_MAX; i++) {
+		const struct probe_wait_listener *listener = atomic_load_explicit(
+			&listeners[i], memory_order_acquire);
+
+		if (listener && listener->on_contended_unlock)
+			listener->on_contended_unlock(waited_ns, waiter_count);
+	}
 }
 
 /* Others may read meanwhile, and throw away what they got (below). */
@@ -89,26 +143,15 @@ void wait_begin(struct wait_frame *frame, const struct probe_wait_call *call, co
 	set_mark(thread, &frame->mark);
 }
 
-static bool is_for_a_thread(enum probe_wait_kind kind)
-{
-	return kind <= PROBE_WAIT_THREAD;
-}
-
 void wait_end(struct wait_frame *frame)
 {
-	const struct probe_wait *wait = &frame->mark.wait;
-	const struct probe_wait_listener *subscriber;
 	int error = errno;
 
 	if (!frame->is_marked)
 		return;
 	set_mark(thread_self, &frame->outer);
-	if (is_for_a_thread(wait->call->kind)) {
-		subscriber = wait_listener();
-		if (subscriber)
-			subscriber->on_wait_end(
-				wait->call->kind, clock_monotonic_ns() - wait->since_ns);
-	}
+	if (is_wanted(frame->mark.wait.call->kind))
+		tell_wait_end(&frame->mark.wait);
 	errno = error;
 }
 
@@ -131,16 +174,27 @@ static pid_t read_owner_sigsafe(const struct probe_wait *wait, pid_t waiter)
 	return owner == waiter ? 0 : owner;
 }
 
+static bool is_unchanged(const struct probe_thread *thread, unsigned changes)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) == changes;
+}
+
+/* What THREAD waits for, at the state CHANGES of its mark; false where it does not, or just changes. */
+static bool read_mark(const struct probe_thread *thread, struct wait_mark *mark, unsigned *changes)
+{
+	*changes = atomic_load_explicit(&thread->wait_changes, memory_order_acquire);
+	copy_mark(mark, &thread->wait_mark);
+	return !(*changes & 1) && is_unchanged(thread, *changes) && mark->wait.call;
+}
+
 bool wait_read(const struct probe_thread *thread, struct stack_copy *copy, struct wait_seen *seen)
 {
-	unsigned changes = atomic_load_explicit(&thread->wait_changes, memory_order_acquire);
 	struct wait_seen now = {0};
-	struct wait_mark mark = {.wait.call = NULL};
+	struct wait_mark mark;
+	unsigned changes;
 
-	copy_mark(&mark, &thread->wait_mark);
-	atomic_thread_fence(memory_order_acquire);
-	if (changes & 1 || !mark.wait.call ||
-		atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) != changes)
+	if (!read_mark(thread, &mark, &changes))
 		return false;
 	arch_regs_from_anchor(&copy->regs, &mark.anchor);
 	if (!is_on_stack(thread, copy->regs.sp))
@@ -149,11 +203,33 @@ bool wait_read(const struct probe_thread *thread, struct stack_copy *copy, struc
 	stack_copy_from(copy, thread);
 	now.wait = mark.wait;
 	now.mutex_owner = read_owner_sigsafe(&mark.wait, thread->tid);
-	atomic_thread_fence(memory_order_acquire);
-	if (atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) != changes)
+	if (!is_unchanged(thread, changes))
 		return false;
 	*seen = now;
 	return true;
+}
+
+struct visiting {
+	void (*visit)(pid_t tid, const struct probe_wait *wait, void *context);
+	void *context;
+};
+
+static void visit_waiting(struct probe_thread *thread, void *context)
+{
+	const struct visiting *visiting = context;
+	struct wait_mark mark;
+	unsigned changes;
+
+	if (!thread->observer && read_mark(thread, &mark, &changes))
+		visiting->visit(thread->tid, &mark.wait, visiting->context);
+}
+
+void probe_wait_for_each(
+	void (*visit)(pid_t tid, const struct probe_wait *wait, void *context), void *context)
+{
+	struct visiting visiting = {visit, context};
+
+	probe_thread_for_each(visit_waiting, &visiting);
 }
 
 void wait_read_self_sigsafe(uintptr_t sp, struct wait_seen *seen)

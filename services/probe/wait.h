@@ -7,8 +7,9 @@
  * Shape:     `call` is NULL while the thread does not wait. A wait that is left by longjmp() stays
  *            marked until the thread's next one. What a signal handler does within a wait is hidden
  *            behind the mark: the wait is what shows.
- * Thread:    listeners run in the thread that waited, or unlocked, with no lock of probe held; not
- *            in threads that observe.
+ * Thread:    MT-Safe. Listeners run in the thread that waited, or unlocked, with no lock of probe
+ *            held, maybe in a signal handler or while the thread is being cancelled; not in threads
+ *            that observe.
  */
 #ifndef SICKBAY_PROBE_WAIT_H
 #define SICKBAY_PROBE_WAIT_H
@@ -28,7 +29,12 @@ enum probe_wait_kind {
 	PROBE_WAIT_IO,
 	PROBE_WAIT_TIME,
 	PROBE_WAIT_SIGNAL,
+	PROBE_WAIT_KINDS,
 };
+
+/* Sets of kinds. */
+#define PROBE_WAITS_FOR_THREADS ((1U << (PROBE_WAIT_THREAD + 1)) - 1)
+#define PROBE_WAITS_ALL ((1U << PROBE_WAIT_KINDS) - 1)
 
 struct probe_wait_call {
 	const char *function; /* "pthread_cond_wait" */
@@ -49,16 +55,27 @@ struct wait_mark {
 };
 
 struct probe_wait_listener {
-	/* After a wait for another thread: of the kinds MUTEX, COND, SEMAPHORE, THREAD. */
-	void (*on_wait_end)(enum probe_wait_kind kind, int64_t waited_ns);
+	unsigned
+		kinds; /* whose ends are told: a bit each. Of the others, and with none, nothing is paid */
+	void (*on_wait_end)(const struct probe_wait *wait, int64_t now_ns);
 	/*
-	 * Before a mutex is unlocked that others wait for. WAITED_NS: how long they did, together,
-	 * since it was locked; WAITER_COUNT: how many did.
+	 * Before a mutex is unlocked that others wait for; may be NULL. WAITED_NS: how long they did,
+	 * together, since it was locked; WAITER_COUNT: how many did.
 	 */
 	void (*on_contended_unlock)(int64_t waited_ns, unsigned waiter_count);
 };
-/* One listener in all, for good; it must outlive the process. */
+
+/* So many listeners at once. What a thread has begun to tell still comes: they outlive the process. */
+#define PROBE_WAIT_LISTENERS_MAX 4
 void probe_wait_subscribe(const struct probe_wait_listener *listener);
+void probe_wait_unsubscribe(const struct probe_wait_listener *listener);
+
+/*
+ * The program's threads that wait just now; those that observe are left out. Runs with the list of
+ * threads locked: VISIT takes no lock of the program.
+ */
+void probe_wait_for_each(
+	void (*visit)(pid_t tid, const struct probe_wait *wait, void *context), void *context);
 
 /*
  * Mutexes that threads wait for just now: how long they did, together, since the mutex was locked.

@@ -50,7 +50,7 @@ bool wait_read(const struct probe_thread *thread, struct stack_copy *copy, struc
 /* Of the calling thread, interrupted by a signal at SP. */
 void wait_read_self_sigsafe(uintptr_t sp, struct wait_seen *seen);
 
-/* The listener, or NULL where this thread's waits are nobody's business. */
-const struct probe_wait_listener *wait_listener(void);
+/* To those who listen, unless this thread's waits are nobody's business. */
+void wait_tell_contended_unlock(int64_t waited_ns, unsigned waiter_count);
 
 #endif

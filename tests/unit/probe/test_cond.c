@@ -19,10 +19,10 @@ static pthread_cond_t came = PTHREAD_COND_INITIALIZER;
 static bool has_come;
 static atomic_int cond_waits, contended_unlocks;
 
-static void on_wait_end(enum probe_wait_kind kind, int64_t waited_ns)
+static void on_wait_end(const struct probe_wait *wait, int64_t now_ns)
 {
-	assert_true(waited_ns >= 0);
-	if (kind == PROBE_WAIT_COND)
+	assert_true(wait->since_ns <= now_ns);
+	if (wait->call->kind == PROBE_WAIT_COND)
 		atomic_fetch_add(&cond_waits, 1);
 }
 
@@ -215,7 +215,8 @@ static int forget(void **state)
 
 static int set_up(void **state)
 {
-	static const struct probe_wait_listener listener = {on_wait_end, on_contended_unlock};
+	static const struct probe_wait_listener listener = {
+		PROBE_WAITS_FOR_THREADS, on_wait_end, on_contended_unlock};
 
 	(void)state;
 	probe_thread_init();

@@ -37,18 +37,18 @@ static struct timespec after_ns(clockid_t clock, int64_t ns)
 /* ---- what the listener was told ---- */
 
 static struct {
-	atomic_int wait_count[PROBE_WAIT_SIGNAL + 1];
-	_Atomic(int64_t) waited_ns[PROBE_WAIT_SIGNAL + 1];
+	atomic_int wait_count[PROBE_WAIT_KINDS];
+	_Atomic(int64_t) waited_ns[PROBE_WAIT_KINDS];
 	atomic_int unlock_count;
 	_Atomic(int64_t) unlock_waited_ns, all_unlocks_waited_ns;
 	atomic_uint waiter_count;
 	_Atomic(pid_t) unlock_tid;
 } heard;
 
-static void on_wait_end(enum probe_wait_kind kind, int64_t waited_ns)
+static void on_wait_end(const struct probe_wait *wait, int64_t now_ns)
 {
-	atomic_fetch_add(&heard.wait_count[kind], 1);
-	atomic_fetch_add(&heard.waited_ns[kind], waited_ns);
+	atomic_fetch_add(&heard.wait_count[wait->call->kind], 1);
+	atomic_fetch_add(&heard.waited_ns[wait->call->kind], now_ns - wait->since_ns);
 }
 
 /* Keeps the first; those of the waiters come after. */
@@ -65,7 +65,7 @@ static void on_contended_unlock(int64_t waited_ns, unsigned waiter_count)
 static int forget_heard(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind <= PROBE_WAIT_SIGNAL; kind++) {
+	for (int kind = 0; kind < PROBE_WAIT_KINDS; kind++) {
 		atomic_store(&heard.wait_count[kind], 0);
 		atomic_store(&heard.waited_ns[kind], 0);
 	}
@@ -331,7 +331,8 @@ static void test_locks_that_give_up(void **state)
 
 static int set_up(void **state)
 {
-	static const struct probe_wait_listener listener = {on_wait_end, on_contended_unlock};
+	static const struct probe_wait_listener listener = {
+		PROBE_WAITS_FOR_THREADS, on_wait_end, on_contended_unlock};
 
 	(void)state;
 	probe_thread_init();

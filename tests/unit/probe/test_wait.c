@@ -1,4 +1,4 @@
-/* Every call of waits.def marks its thread while it waits; and what the listener is told of it. */
+/* Every call of waits.def marks its thread while it waits; and what listeners are told of it. */
 #include "../support/read_dump.h"
 #include "../support/test.h"
 
@@ -197,9 +197,37 @@ static void end_wait(pthread_t thread)
 	}
 }
 
+static const void *object_of(const struct call *call)
+{
+	return strncmp(call->function, "sem_", 4) == 0 ? &semaphore : NULL;
+}
+
+struct visited {
+	pid_t tid;
+	struct probe_wait wait;
+};
+
+static void note_visited(pid_t tid, const struct probe_wait *wait, void *context)
+{
+	struct visited *visited = context;
+
+	if (tid == visited->tid)
+		visited->wait = *wait;
+}
+
+/* CALL NULL: it does not wait, or is nobody's business. */
+static struct probe_wait visit_thread(pid_t tid)
+{
+	struct visited visited = {.tid = tid};
+
+	probe_wait_for_each(note_visited, &visited);
+	return visited.wait;
+}
+
 static void check_mark(const struct call *call)
 {
-	const void *object = strncmp(call->function, "sem_", 4) == 0 ? &semaphore : NULL;
+	const void *object = object_of(call);
+	struct probe_wait visited;
 	bool is_seen = false;
 
 	while (!is_seen) {
@@ -212,14 +240,29 @@ static void check_mark(const struct call *call)
 			assert_string_equal(thread->wait.call->function, call->function);
 			assert_ptr_equal(thread->wait.object, object);
 			assert_true(thread->wait.since_ns <= thread->time_ns);
+			visited = visit_thread(thread->tid);
+			assert_memory_equal(&visited, &thread->wait, sizeof(visited));
 		}
 		read_dump_free(&dump);
 	}
 }
 
-static void test_every_call_marks_and_unmarks(void **state)
+static atomic_int end_count;
+
+static void on_any_end(const struct probe_wait *wait, int64_t now_ns)
+{
+	if (strcmp(wait->call->function, current->function) == 0 &&
+		wait->object == object_of(current) && wait->since_ns > 0 &&
+		wait->since_ns <= now_ns)
+		atomic_fetch_add(&end_count, 1);
+}
+
+static const struct probe_wait_listener to_any_end = {PROBE_WAITS_ALL, on_any_end, NULL};
+
+static void test_every_call_marks_and_unmarks_and_tells(void **state)
 {
 	(void)state;
+	probe_wait_subscribe(&to_any_end);
 	sigemptyset(&awaited_signals);
 	sigaddset(&awaited_signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &awaited_signals, NULL);
@@ -228,6 +271,7 @@ static void test_every_call_marks_and_unmarks(void **state)
 		pthread_t waiter;
 
 		current = &calls[i];
+		atomic_store(&end_count, 0);
 		atomic_store(&stop, false);
 		atomic_store(&is_over, false);
 		sem_init(&semaphore, 0, 0);
@@ -238,23 +282,25 @@ static void test_every_call_marks_and_unmarks(void **state)
 		check_mark(&calls[i]);
 		end_wait(waiter);
 		assert_true(atomic_load(&is_unmarked));
+		assert_true(atomic_load(&end_count) > 0);
 		pthread_join(waiter, NULL);
 		if (calls[i].wait != do_pthread_join)
 			pthread_join(joined, NULL);
 	}
 	close(epoll_fd);
+	probe_wait_unsubscribe(&to_any_end);
 }
 
-/* ---- the listener ---- */
+/* ---- listeners ---- */
 
-static atomic_int told_count[PROBE_WAIT_SIGNAL + 1];
+static atomic_int told_count[PROBE_WAIT_KINDS];
 static _Atomic(int64_t) told_ns;
 
 /* Does what it must not be able to spoil. */
-static void on_wait_end(enum probe_wait_kind kind, int64_t waited_ns)
+static void on_wait_end(const struct probe_wait *wait, int64_t now_ns)
 {
-	atomic_fetch_add(&told_count[kind], 1);
-	atomic_store(&told_ns, waited_ns);
+	atomic_fetch_add(&told_count[wait->call->kind], 1);
+	atomic_store(&told_ns, now_ns - wait->since_ns);
 	errno = EXDEV;
 }
 
@@ -262,7 +308,7 @@ static int told_total(void)
 {
 	int total = 0;
 
-	for (int kind = 0; kind <= PROBE_WAIT_SIGNAL; kind++)
+	for (int kind = 0; kind < PROBE_WAIT_KINDS; kind++)
 		total += atomic_load(&told_count[kind]);
 	return total;
 }
@@ -270,7 +316,7 @@ static int told_total(void)
 static int forget_told(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind <= PROBE_WAIT_SIGNAL; kind++)
+	for (int kind = 0; kind < PROBE_WAIT_KINDS; kind++)
 		atomic_store(&told_count[kind], 0);
 	return 0;
 }
@@ -291,13 +337,44 @@ static void test_errno_is_the_calls(void **state)
 	assert_in_range(atomic_load(&told_ns), SHORT_NS / 2, clock_monotonic_ns() - start_ns);
 }
 
-static void test_waits_for_no_thread_are_not_told(void **state)
+static void poll_nothing(void)
+{
+	assert_int_equal(poll(NULL, 0, 1), 0);
+}
+
+static void test_a_listener_hears_its_kinds_alone(void **state)
 {
 	(void)state;
-	assert_int_equal(nanosleep(&(struct timespec){.tv_nsec = 1}, NULL), 0);
-	assert_int_equal(poll(NULL, 0, 1), 0);
+	poll_nothing();
 	assert_int_equal(usleep(1), 0);
 	assert_int_equal(told_total(), 0);
+}
+
+static void test_listeners_come_and_go(void **state)
+{
+	static const struct probe_wait_listener more[] = {
+		{1U << PROBE_WAIT_IO, on_wait_end, NULL},
+		{1U << PROBE_WAIT_IO | 1U << PROBE_WAIT_TIME, on_wait_end, NULL},
+		{PROBE_WAITS_ALL, on_wait_end, NULL},
+	};
+	/* In any order, and more often than there is room for at once. */
+	for (int round = 0; round < PROBE_WAIT_LISTENERS_MAX; round++) {
+		for (int i = 0; i < 3; i++)
+			probe_wait_subscribe(&more[(round + i) % 3]);
+		forget_told(state);
+		poll_nothing();
+		assert_int_equal(told_total(), 3);
+		probe_wait_unsubscribe(&more[0]);
+		usleep(1);
+		assert_int_equal(told_total(), 5);
+		probe_wait_unsubscribe(&more[2]);
+		poll_nothing();
+		assert_int_equal(told_total(), 6);
+		probe_wait_unsubscribe(&more[1]);
+		poll_nothing();
+		usleep(1);
+		assert_int_equal(told_total(), 6);
+	}
 }
 
 static const void *marked_object(void)
@@ -372,14 +449,23 @@ static void wait_shortly(void)
 static void observe_and_wait(void)
 {
 	probe_thread_observe();
-	wait_shortly();
+	sem_wait(&semaphore);
 }
 
 static void test_observers_are_nobodys_business(void **state)
 {
+	struct read_dump dump;
+	pthread_t observer;
+
 	(void)state;
 	sem_init(&semaphore, 0, 0);
-	pthread_join(named_thread_start("observer", observe_and_wait), NULL);
+	observer = named_thread_start("observer", observe_and_wait);
+	named_thread_await("observer", "sem_wait");
+	dump = read_dump_take(PROBE_DUMP_ALL);
+	assert_null(visit_thread(read_dump_named(&dump, "observer")->tid).call);
+	read_dump_free(&dump);
+	sem_post(&semaphore);
+	pthread_join(observer, NULL);
 	/* But this thread's wait for that one's end is. */
 	assert_int_equal(atomic_load(&told_count[PROBE_WAIT_THREAD]), 1);
 	probe_observe_begin();
@@ -392,7 +478,8 @@ static void test_observers_are_nobodys_business(void **state)
 
 static int set_up(void **state)
 {
-	static const struct probe_wait_listener listener = {.on_wait_end = on_wait_end};
+	static const struct probe_wait_listener listener = {
+		PROBE_WAITS_FOR_THREADS, on_wait_end, NULL};
 
 	(void)state;
 	probe_thread_init();
@@ -405,9 +492,10 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_call_marks_and_unmarks),
+		TEST(test_every_call_marks_and_unmarks_and_tells),
 		TEST(test_errno_is_the_calls),
-		TEST(test_waits_for_no_thread_are_not_told),
+		TEST(test_a_listener_hears_its_kinds_alone),
+		TEST(test_listeners_come_and_go),
 		TEST(test_nested_waits_show_the_inner_one_first),
 		TEST(test_a_wait_that_was_jumped_out_of_is_forgotten),
 		TEST(test_a_mark_that_is_being_written_is_left_alone),
