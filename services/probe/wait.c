@@ -174,7 +174,9 @@ static pid_t read_owner_sigsafe(const struct probe_wait *wait, pid_t waiter)
 	return owner == waiter ? 0 : owner;
 }
 
-static bool is_unchanged(const struct probe_thread *thread, unsigned changes)
+/* ThreadSanitizer knows no fences. */
+__attribute__((no_sanitize("thread"))) static bool is_unchanged(
+	const struct probe_thread *thread, unsigned changes)
 {
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&thread->wait_changes, memory_order_relaxed) == changes;

@@ -180,7 +180,7 @@ static void test_opening_in_a_directory(void **state)
 
 static void test_a_name_is_told_as_it_was_made(void **state)
 {
-	char names[5][32];
+	char names[5][40];
 
 	(void)state;
 	for (int i = 0; i < 5; i++)

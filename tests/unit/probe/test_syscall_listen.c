@@ -191,11 +191,11 @@ static void test_errno_is_the_calls(void **state)
 
 static int empty_pipe[2];
 
-static void read_for_ever(void)
+/* No variables in its frame: AddressSanitizer does not see that a cancelled thread's are gone. */
+static void *read_for_ever(void *byte)
 {
-	char byte;
-
-	(void)!read(empty_pipe[0], &byte, 1);
+	pthread_setname_np(pthread_self(), "reader");
+	return read(empty_pipe[0], byte, 1) == 1 ? byte : NULL;
 }
 
 static bool reads(const char *name)
@@ -213,8 +213,9 @@ static void cancel_a_reader(void)
 	int64_t end_ns = clock_monotonic_ns() + AWAIT_NS;
 	void *result = NULL;
 	pthread_t thread;
+	char byte;
 
-	thread = named_thread_start("reader", read_for_ever);
+	assert_int_equal(pthread_create(&thread, NULL, read_for_ever, &byte), 0);
 	while (!reads("reader"))
 		assert_true(clock_monotonic_ns() < end_ns);
 	assert_int_equal(pthread_cancel(thread), 0);
