@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <ucontext.h>
 
 #include "probe/capture.h"
 #include "probe/modules.h"
 #include "probe/symbolize.h"
 #include "probe/thread.h"
+#include "probe/unwind.h"
+#include "probe/unwind_memo.h"
 
 #define REPORT_INTERVAL_MS 100 /* of modules.c */
 
@@ -139,6 +142,12 @@ static void build_library(const char *name, int cfa_offset)
 	assert_int_equal(pclose(compiler), 0);
 }
 
+/* From then on what is mapped may be looked at again. */
+static void wait_for_report(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = REPORT_INTERVAL_MS * 1000000}, NULL);
+}
+
 static void *load_library(const char *name)
 {
 	char path[PATH_MAX];
@@ -147,7 +156,7 @@ static void *load_library(const char *name)
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	library = dlopen(path, RTLD_NOW);
 	assert_non_null(library);
-	nanosleep(&(struct timespec){.tv_nsec = REPORT_INTERVAL_MS * 1000000}, NULL);
+	wait_for_report();
 	return library;
 }
 
@@ -200,6 +209,53 @@ static void test_nothing_is_left_of_a_library_that_went(void **state)
 		skip();
 }
 
+/* ---- a library that is in no stack ---- */
+
+static struct stack_copy copy;
+
+static size_t remembered_count(void)
+{
+	size_t count;
+
+	probe_observe_begin();
+	(void)modules_lock();
+	count = unwind_memo_find(unwind_memo_key(&copy), pcs, PROBE_STACK_MAX);
+	modules_unlock();
+	probe_observe_end();
+	return count;
+}
+
+static void walk_and_remember(size_t count)
+{
+	memset(pcs, 0, sizeof(pcs));
+	assert_int_equal(unwind_walk(&copy, pcs, PROBE_STACK_MAX), count);
+	assert_memory_equal(pcs, pcs_before, sizeof(pcs));
+	assert_int_equal(remembered_count(), count);
+}
+
+static void test_remembering_goes_on_after_an_unrelated_library(void **state)
+{
+	ucontext_t here;
+	size_t count;
+	void *other;
+
+	(void)state;
+	build_library("libother.so", 32);
+	wait_for_report();
+	assert_int_equal(getcontext(&here), 0);
+	stack_copy_take_sigsafe(&copy, &here);
+	memset(pcs_before, 0, sizeof(pcs_before));
+	count = unwind_walk(&copy, pcs_before, PROBE_STACK_MAX);
+	assert_int_equal(remembered_count(), count);
+	other = load_library("libother.so");
+	/* What was mapped where may be another thing now: all is forgotten, and learned again. */
+	assert_int_equal(remembered_count(), 0);
+	walk_and_remember(count);
+	dlclose(other);
+	wait_for_report();
+	walk_and_remember(count);
+}
+
 static int tear_down(void **state)
 {
 	char command[sizeof(directory) + 16];
@@ -229,7 +285,9 @@ int main(void)
 		cmocka_unit_test(test_another_return_address_gives_another_walk),
 		cmocka_unit_test(test_another_depth_gives_another_walk),
 #ifdef __x86_64__
-		cmocka_unit_test_teardown(test_nothing_is_left_of_a_library_that_went, tear_down),
+		cmocka_unit_test(test_nothing_is_left_of_a_library_that_went),
+		cmocka_unit_test_teardown(
+			test_remembering_goes_on_after_an_unrelated_library, tear_down),
 #endif
 	};
 
