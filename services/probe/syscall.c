@@ -103,6 +103,7 @@ static void end_call(struct call_frame *frame)
 #include "probe/syscalls.def"
 #undef PROBE_SYSCALL
 #undef PROBE_SYSCALL_REST
+INTERPOSED(sbrk)
 
 #define CALL(type, name, syscall, arguments, fd, path, size)                              \
 	static const struct probe_syscall_call call = {#name, syscall};                   \
@@ -137,3 +138,11 @@ static void end_call(struct call_frame *frame)
 		CALL(type, name, syscall, arguments, fd, path, size)                 \
 	}
 #include "probe/syscalls.def"
+
+/* By hand: libc answers for itself what there is, and asks the kernel only for more or less. */
+void *sbrk(intptr_t size)
+{
+	if (size == 0)
+		return INTERPOSE_NEXT(sbrk)(0);
+	CALL(void *, sbrk, "brk", (size), -1, NULL, size)
+}

@@ -1,11 +1,11 @@
 /* Every function of syscalls.def is told of, with what it was asked and what it answered. */
 #include "../support/test.h"
+#include "../support/told_syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,93 +20,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "probe/syscall.h"
 #include "probe/thread.h"
 
 int __open_2(const char *path, int flags);
-
-/* ---- what was told ---- */
-
-#define TOLD_MAX 64
-
-static const char *const functions[] = {
-#define PROBE_SYSCALL(type, name, ...) #name,
-#define PROBE_SYSCALL_REST(type, name, ...) #name,
-#include "probe/syscalls.def"
-#undef PROBE_SYSCALL
-#undef PROBE_SYSCALL_REST
-};
-#define FUNCTION_COUNT (sizeof(functions) / sizeof(functions[0]))
-
-static struct told {
-	struct probe_syscall call;
-	char path[PATH_MAX];
-} told[TOLD_MAX];
-static atomic_size_t told_count;
-static bool was_told[FUNCTION_COUNT];
-
-/* Both do what must neither be told nor be noticed by the program. */
-static bool is_wanted(void)
-{
-	dup(-1);
-	errno = EXDEV;
-	return true;
-}
-
-static void on_end(const struct probe_syscall *call)
-{
-	struct told *next = &told[atomic_fetch_add(&told_count, 1) % TOLD_MAX];
-
-	dup(-1);
-	next->call = *call;
-	snprintf(next->path, sizeof(next->path), "%s", call->path ? call->path : "none");
-	errno = EXDEV;
-}
-
-static const struct probe_syscall_listener listener = {is_wanted, on_end};
-
-static int begin_listening(void **state)
-{
-	(void)state;
-	atomic_store(&told_count, 0);
-	probe_syscall_listen(&listener);
-	return 0;
-}
-
-static int end_listening(void **state)
-{
-	(void)state;
-	probe_syscall_listen(NULL);
-	return 0;
-}
-
-static void note_function(const char *function)
-{
-	for (size_t i = 0; i < FUNCTION_COUNT; i++)
-		if (strcmp(functions[i], function) == 0)
-			was_told[i] = true;
-}
-
-/* One call was told, this one; forgets it. RESULT: what was returned, with errno as it was left. */
-static void expect(const char *function, const char *syscall, int fd, const char *path,
-	int64_t size_bytes, int64_t result)
-{
-	const struct probe_syscall *call = &told[0].call;
-	int error = errno;
-
-	assert_int_equal(atomic_load(&told_count), 1);
-	assert_string_equal(call->call->function, function);
-	assert_string_equal(call->call->syscall, syscall);
-	assert_int_equal(call->fd, fd);
-	assert_string_equal(told[0].path, path ? path : "none");
-	assert_int_equal(call->size_bytes, size_bytes);
-	assert_int_equal(call->result, result == -1 ? -error : result);
-	assert_in_range(call->begin_ns, 1, call->end_ns);
-	assert_in_range(call->end_ns, call->begin_ns, clock_monotonic_ns());
-	note_function(function);
-	atomic_store(&told_count, 0);
-}
 
 /* Of a processor that has the older call. */
 #ifdef SYS_unlink
@@ -119,7 +35,7 @@ static void close_told(int fd)
 {
 	int result = close(fd);
 
-	expect("close", "close", fd, NULL, -1, result);
+	told_syscall_expect_fd("close", "close", fd, result);
 	assert_int_equal(result, 0);
 }
 
@@ -128,12 +44,12 @@ static void close_told(int fd)
 static char directory[] = "/tmp/test-syscall-XXXXXX";
 static char file[PATH_MAX];
 
-#define EXPECT_OPENED(function, syscall, path, call)             \
-	do {                                                     \
-		int opened = call;                               \
-                                                                 \
-		expect(function, syscall, -1, path, -1, opened); \
-		close_told(opened);                              \
+#define EXPECT_OPENED(function, syscall, path, call)                          \
+	do {                                                                  \
+		int opened = call;                                            \
+                                                                              \
+		told_syscall_expect(function, syscall, -1, path, -1, opened); \
+		close_told(opened);                                           \
 	} while (0)
 
 static void test_opening(void **state)
@@ -149,7 +65,7 @@ static void test_opening(void **state)
 	EXPECT_OPENED("__open_2", "openat", file, __open_2(file, O_RDONLY));
 	EXPECT_OPENED("creat", OLDER_OR("creat", "openat"), file, creat(file, 0600));
 	EXPECT_OPENED("creat64", OLDER_OR("creat", "openat"), file, creat64(file, 0600));
-	expect("open", "openat", -1, "/nowhere", -1, open("/nowhere", O_RDONLY));
+	told_syscall_expect("open", "openat", -1, "/nowhere", -1, open("/nowhere", O_RDONLY));
 }
 
 static void test_opening_in_a_directory(void **state)
@@ -157,25 +73,27 @@ static void test_opening_in_a_directory(void **state)
 	int parent = open(directory, O_PATH | O_DIRECTORY), opened;
 
 	(void)state;
-	expect("open", "openat", -1, directory, -1, parent);
+	told_syscall_expect("open", "openat", -1, directory, -1, parent);
 	opened = openat(parent, "file", O_RDONLY);
-	expect("openat", "openat", parent, "file", -1, opened);
+	told_syscall_expect("openat", "openat", parent, "file", -1, opened);
 	close_told(opened);
 	opened = openat64(AT_FDCWD, file, O_RDONLY);
-	expect("openat64", "openat", AT_FDCWD, file, -1, opened);
+	told_syscall_expect("openat64", "openat", AT_FDCWD, file, -1, opened);
 	close_told(opened);
-	expect("unlinkat", "unlinkat", parent, "none", -1, unlinkat(parent, "none", 0));
+	told_syscall_expect(
+		"unlinkat", "unlinkat", parent, "none", -1, unlinkat(parent, "none", 0));
 	close_told(parent);
 }
 
-#define EXPECT_MADE(function, made, call)                                                     \
-	do {                                                                                  \
-		int opened = call;                                                            \
-                                                                                              \
-		assert_null(strstr(made, "XXXXXX"));                                          \
-		expect(function, "openat", -1, made, -1, opened);                             \
-		close_told(opened);                                                           \
-		expect("unlink", OLDER_OR("unlink", "unlinkat"), -1, made, -1, unlink(made)); \
+#define EXPECT_MADE(function, made, call)                                                      \
+	do {                                                                                   \
+		int opened = call;                                                             \
+                                                                                               \
+		assert_null(strstr(made, "XXXXXX"));                                           \
+		told_syscall_expect(function, "openat", -1, made, -1, opened);                 \
+		close_told(opened);                                                            \
+		told_syscall_expect(                                                           \
+			"unlink", OLDER_OR("unlink", "unlinkat"), -1, made, -1, unlink(made)); \
 	} while (0)
 
 static void test_a_name_is_told_as_it_was_made(void **state)
@@ -189,11 +107,12 @@ static void test_a_name_is_told_as_it_was_made(void **state)
 	EXPECT_MADE("mkstemp64", names[1], mkstemp64(names[1]));
 	EXPECT_MADE("mkostemp", names[2], mkostemp(names[2], O_CLOEXEC));
 	EXPECT_MADE("mkostemp64", names[3], mkostemp64(names[3], O_CLOEXEC));
-	expect("mkdtemp", OLDER_OR("mkdir", "mkdirat"), -1, names[4], -1,
+	told_syscall_expect("mkdtemp", OLDER_OR("mkdir", "mkdirat"), -1, names[4], -1,
 		mkdtemp(names[4]) ? 0 : -1);
 	assert_null(strstr(names[4], "XXXXXX"));
-	expect("rmdir", OLDER_OR("rmdir", "unlinkat"), -1, names[4], -1, rmdir(names[4]));
-	expect("mkdtemp", OLDER_OR("mkdir", "mkdirat"), -1, "short", -1,
+	told_syscall_expect(
+		"rmdir", OLDER_OR("rmdir", "unlinkat"), -1, names[4], -1, rmdir(names[4]));
+	told_syscall_expect("mkdtemp", OLDER_OR("mkdir", "mkdirat"), -1, "short", -1,
 		mkdtemp((char[]){"short"}) ? 0 : -1);
 }
 
@@ -203,14 +122,14 @@ static void test_streams(void **state)
 	FILE *stream = fopen(file, "w");
 
 	(void)state;
-	expect("fopen", "openat", -1, file, -1, fileno(stream));
+	told_syscall_expect("fopen", "openat", -1, file, -1, fileno(stream));
 	fputs("some text", stream);
 	fclose(stream);
 	stream = fopen64(file, "r");
-	expect("fopen64", "openat", -1, file, -1, fileno(stream));
+	told_syscall_expect("fopen64", "openat", -1, file, -1, fileno(stream));
 	fclose(stream);
 	stream = fopen("/nowhere", "r");
-	expect("fopen", "openat", -1, "/nowhere", -1, -1);
+	told_syscall_expect("fopen", "openat", -1, "/nowhere", -1, -1);
 	assert_null(stream);
 }
 
@@ -220,10 +139,11 @@ static void test_names(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/made", directory);
-	expect("mkdir", OLDER_OR("mkdir", "mkdirat"), -1, path, -1, mkdir(path, 0700));
-	expect("mkdir", OLDER_OR("mkdir", "mkdirat"), -1, path, -1, mkdir(path, 0700));
-	expect("rename", OLDER_OR("rename", "renameat"), -1, path, -1, rename(path, "/nowhere/x"));
-	expect("rmdir", OLDER_OR("rmdir", "unlinkat"), -1, path, -1, rmdir(path));
+	told_syscall_expect("mkdir", OLDER_OR("mkdir", "mkdirat"), -1, path, -1, mkdir(path, 0700));
+	told_syscall_expect("mkdir", OLDER_OR("mkdir", "mkdirat"), -1, path, -1, mkdir(path, 0700));
+	told_syscall_expect(
+		"rename", OLDER_OR("rename", "renameat"), -1, path, -1, rename(path, "/nowhere/x"));
+	told_syscall_expect("rmdir", OLDER_OR("rmdir", "unlinkat"), -1, path, -1, rmdir(path));
 }
 
 /* ---- reading and writing ---- */
@@ -235,21 +155,21 @@ static void test_reading_and_writing(void **state)
 	int fd = open(file, O_RDWR | O_TRUNC);
 
 	(void)state;
-	expect("open", "openat", -1, file, -1, fd);
-	expect("write", "write", fd, NULL, 5, write(fd, data, 5));
-	expect("pwrite", "pwrite64", fd, NULL, 5, pwrite(fd, data, 5, 5));
-	expect("pwrite64", "pwrite64", fd, NULL, 5, pwrite64(fd, data, 5, 10));
-	expect("writev", "writev", fd, NULL, -1, writev(fd, parts, 2));
-	expect("lseek", "lseek", fd, NULL, -1, lseek(fd, 0, SEEK_SET));
-	expect("read", "read", fd, NULL, 8, read(fd, data, 8));
-	expect("pread", "pread64", fd, NULL, 8, pread(fd, data, 8, 12));
-	expect("pread64", "pread64", fd, NULL, 8, pread64(fd, data, 8, 100));
-	expect("lseek64", "lseek", fd, NULL, -1, lseek64(fd, 0, SEEK_SET));
-	expect("readv", "readv", fd, NULL, -1, readv(fd, parts, 2));
+	told_syscall_expect("open", "openat", -1, file, -1, fd);
+	told_syscall_expect("write", "write", fd, NULL, 5, write(fd, data, 5));
+	told_syscall_expect("pwrite", "pwrite64", fd, NULL, 5, pwrite(fd, data, 5, 5));
+	told_syscall_expect("pwrite64", "pwrite64", fd, NULL, 5, pwrite64(fd, data, 5, 10));
+	told_syscall_expect_fd("writev", "writev", fd, writev(fd, parts, 2));
+	told_syscall_expect_fd("lseek", "lseek", fd, lseek(fd, 0, SEEK_SET));
+	told_syscall_expect("read", "read", fd, NULL, 8, read(fd, data, 8));
+	told_syscall_expect("pread", "pread64", fd, NULL, 8, pread(fd, data, 8, 12));
+	told_syscall_expect("pread64", "pread64", fd, NULL, 8, pread64(fd, data, 8, 100));
+	told_syscall_expect_fd("lseek64", "lseek", fd, lseek64(fd, 0, SEEK_SET));
+	told_syscall_expect_fd("readv", "readv", fd, readv(fd, parts, 2));
 	assert_string_equal(data, "data");
 	close_told(fd);
-	expect("read", "read", fd, NULL, 8, read(fd, data, 8));
-	expect("close", "close", -1, NULL, -1, close(-1));
+	told_syscall_expect("read", "read", fd, NULL, 8, read(fd, data, 8));
+	told_syscall_expect_fd("close", "close", -1, close(-1));
 }
 
 /* ---- descriptors ---- */
@@ -265,20 +185,20 @@ static void test_descriptors(void **state)
 	int first = eventfd(3, EFD_CLOEXEC), second = -1, flags = -1;
 
 	(void)state;
-	expect("eventfd", "eventfd2", -1, NULL, -1, first);
+	told_syscall_expect_fd("eventfd", "eventfd2", -1, first);
 	second = dup(first);
-	expect("dup", "dup", first, NULL, -1, second);
-	expect("dup2", OLDER_OR("dup2", "dup3"), first, NULL, -1, dup2(first, second));
-	expect("dup3", "dup3", first, NULL, -1, dup3(first, second, O_CLOEXEC));
+	told_syscall_expect_fd("dup", "dup", first, second);
+	told_syscall_expect_fd("dup2", OLDER_OR("dup2", "dup3"), first, dup2(first, second));
+	told_syscall_expect_fd("dup3", "dup3", first, dup3(first, second, O_CLOEXEC));
 	close_told(second);
-	expect("fcntl", "fcntl", first, NULL, -1, fcntl(first, F_SETFL, O_NONBLOCK));
+	told_syscall_expect_fd("fcntl", "fcntl", first, fcntl(first, F_SETFL, O_NONBLOCK));
 	flags = fcntl64(first, F_GETFL);
-	expect("fcntl64", "fcntl", first, NULL, -1, flags);
+	told_syscall_expect_fd("fcntl64", "fcntl", first, flags);
 	assert_true(flags & O_NONBLOCK);
 	flags = 0;
-	expect("ioctl", "ioctl", first, NULL, -1, ioctl(first, FIONBIO, &flags));
+	told_syscall_expect_fd("ioctl", "ioctl", first, ioctl(first, FIONBIO, &flags));
 	close_told(first);
-	expect("dup", "dup", first, NULL, -1, dup(first));
+	told_syscall_expect_fd("dup", "dup", first, dup(first));
 }
 
 static void test_pipes_timers_and_epoll(void **state)
@@ -287,20 +207,21 @@ static void test_pipes_timers_and_epoll(void **state)
 	int fds[2], epoll;
 
 	(void)state;
-	expect("pipe", "pipe2", -1, NULL, -1, pipe(fds));
+	told_syscall_expect_fd("pipe", "pipe2", -1, pipe(fds));
 	close_both(fds);
-	expect("pipe2", "pipe2", -1, NULL, -1, pipe2(fds, O_CLOEXEC));
+	told_syscall_expect_fd("pipe2", "pipe2", -1, pipe2(fds, O_CLOEXEC));
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	expect("epoll_create1", "epoll_create1", -1, NULL, -1, epoll);
-	expect("epoll_ctl", "epoll_ctl", epoll, NULL, -1,
-		epoll_ctl(epoll, EPOLL_CTL_ADD, fds[0], &event));
+	told_syscall_expect_fd("epoll_create1", "epoll_create1", -1, epoll);
+	told_syscall_expect_fd(
+		"epoll_ctl", "epoll_ctl", epoll, epoll_ctl(epoll, EPOLL_CTL_ADD, fds[0], &event));
 	close_told(epoll);
 	close_both(fds);
 	epoll = epoll_create(1);
-	expect("epoll_create", OLDER_OR("epoll_create", "epoll_create1"), -1, NULL, -1, epoll);
+	told_syscall_expect_fd(
+		"epoll_create", OLDER_OR("epoll_create", "epoll_create1"), -1, epoll);
 	close_told(epoll);
 	epoll = timerfd_create(CLOCK_MONOTONIC, 0);
-	expect("timerfd_create", "timerfd_create", -1, NULL, -1, epoll);
+	told_syscall_expect_fd("timerfd_create", "timerfd_create", -1, epoll);
 	close_told(epoll);
 }
 
@@ -314,24 +235,31 @@ static void test_connecting(void **state)
 	int server = socket(AF_INET, SOCK_STREAM, 0), clients[2], accepted[2];
 
 	(void)state;
-	expect("socket", "socket", -1, NULL, -1, server);
-	expect("bind", "bind", server, NULL, -1, bind(server, (void *)&address, bytes));
-	expect("listen", "listen", server, NULL, -1, listen(server, 2));
-	assert_int_equal(getsockname(server, (void *)&address, &bytes), 0);
+	told_syscall_expect_fd("socket", "socket", -1, server);
+	told_syscall_expect_fd("bind", "bind", server, bind(server, (void *)&address, bytes));
+	told_syscall_expect_fd("listen", "listen", server, listen(server, 2));
+	told_syscall_expect_fd("setsockopt", "setsockopt", server,
+		setsockopt(server, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int)));
+	told_syscall_expect_fd("getsockopt", "getsockopt", server,
+		getsockopt(server, SOL_SOCKET, SO_TYPE, &(int){0}, &(socklen_t){sizeof(int)}));
+	told_syscall_expect_fd("getsockname", "getsockname", server,
+		getsockname(server, (void *)&address, &bytes));
+	told_syscall_expect_fd("getpeername", "getpeername", server,
+		getpeername(server, (void *)&address, &(socklen_t){bytes}));
 	for (int i = 0; i < 2; i++) {
 		clients[i] = socket(AF_INET, SOCK_STREAM, 0);
-		expect("socket", "socket", -1, NULL, -1, clients[i]);
-		expect("connect", "connect", clients[i], NULL, -1,
+		told_syscall_expect_fd("socket", "socket", -1, clients[i]);
+		told_syscall_expect_fd("connect", "connect", clients[i],
 			connect(clients[i], (void *)&address, bytes));
 	}
 	accepted[0] = accept(server, NULL, NULL);
-	expect("accept", "accept", server, NULL, -1, accepted[0]);
+	told_syscall_expect_fd("accept", "accept", server, accepted[0]);
 	accepted[1] = accept4(server, NULL, NULL, SOCK_CLOEXEC);
-	expect("accept4", "accept4", server, NULL, -1, accepted[1]);
+	told_syscall_expect_fd("accept4", "accept4", server, accepted[1]);
 	close_both(accepted);
 	close_both(clients);
 	close_told(server);
-	expect("accept4", "accept4", server, NULL, -1, accept4(server, NULL, NULL, 0));
+	told_syscall_expect_fd("accept4", "accept4", server, accept4(server, NULL, NULL, 0));
 }
 
 static void test_sending_and_receiving(void **state)
@@ -342,16 +270,19 @@ static void test_sending_and_receiving(void **state)
 	int fds[2];
 
 	(void)state;
-	expect("socketpair", "socketpair", -1, NULL, -1,
-		socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds));
-	expect("send", "sendto", fds[0], NULL, 4, send(fds[0], data, 4, 0));
-	expect("sendto", "sendto", fds[0], NULL, 4, sendto(fds[0], data, 4, 0, NULL, 0));
-	expect("sendmsg", "sendmsg", fds[0], NULL, -1, sendmsg(fds[0], &message, 0));
-	expect("recv", "recvfrom", fds[1], NULL, 2, recv(fds[1], data, 2, 0));
-	expect("recvfrom", "recvfrom", fds[1], NULL, 4, recvfrom(fds[1], data, 4, 0, NULL, NULL));
-	expect("recvmsg", "recvmsg", fds[1], NULL, -1, recvmsg(fds[1], &message, 0));
-	expect("recv", "recvfrom", fds[1], NULL, 4, recv(fds[1], data, 4, MSG_DONTWAIT));
-	expect("shutdown", "shutdown", fds[0], NULL, -1, shutdown(fds[0], SHUT_WR));
+	told_syscall_expect_fd(
+		"socketpair", "socketpair", -1, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds));
+	told_syscall_expect("send", "sendto", fds[0], NULL, 4, send(fds[0], data, 4, 0));
+	told_syscall_expect(
+		"sendto", "sendto", fds[0], NULL, 4, sendto(fds[0], data, 4, 0, NULL, 0));
+	told_syscall_expect_fd("sendmsg", "sendmsg", fds[0], sendmsg(fds[0], &message, 0));
+	told_syscall_expect("recv", "recvfrom", fds[1], NULL, 2, recv(fds[1], data, 2, 0));
+	told_syscall_expect(
+		"recvfrom", "recvfrom", fds[1], NULL, 4, recvfrom(fds[1], data, 4, 0, NULL, NULL));
+	told_syscall_expect_fd("recvmsg", "recvmsg", fds[1], recvmsg(fds[1], &message, 0));
+	told_syscall_expect(
+		"recv", "recvfrom", fds[1], NULL, 4, recv(fds[1], data, 4, MSG_DONTWAIT));
+	told_syscall_expect_fd("shutdown", "shutdown", fds[0], shutdown(fds[0], SHUT_WR));
 	close_both(fds);
 }
 
@@ -363,13 +294,15 @@ static void test_memory(void **state)
 	char *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)state;
-	expect("mmap", "mmap", -1, NULL, size, (intptr_t)at);
-	expect("munmap", "munmap", -1, NULL, size, munmap(at, size));
+	told_syscall_expect("mmap", "mmap", -1, NULL, size, (intptr_t)at);
+	told_syscall_expect("munmap", "munmap", -1, NULL, size, munmap(at, size));
 	at = mmap64(NULL, size, PROT_READ, MAP_PRIVATE, -1, 0);
-	expect("mmap64", "mmap", -1, NULL, size, -1);
+	told_syscall_expect("mmap64", "mmap", -1, NULL, size, -1);
 	assert_ptr_equal(at, MAP_FAILED);
 	at = sbrk(0);
-	expect("sbrk", "brk", -1, NULL, 0, (intptr_t)at);
+	told_syscall_expect_none();
+	assert_ptr_equal(sbrk(4096), at);
+	told_syscall_expect("sbrk", "brk", -1, NULL, 4096, (intptr_t)at);
 }
 
 static void test_random_numbers(void **state)
@@ -377,17 +310,15 @@ static void test_random_numbers(void **state)
 	char data[257];
 
 	(void)state;
-	expect("getrandom", "getrandom", -1, NULL, 16, getrandom(data, 16, 0));
-	expect("getentropy", "getrandom", -1, NULL, 8, getentropy(data, 8));
-	expect("getentropy", "getrandom", -1, NULL, 257, getentropy(data, 257));
+	told_syscall_expect("getrandom", "getrandom", -1, NULL, 16, getrandom(data, 16, 0));
+	told_syscall_expect("getentropy", "getrandom", -1, NULL, 8, getentropy(data, 8));
+	told_syscall_expect("getentropy", "getrandom", -1, NULL, 257, getentropy(data, 257));
 }
 
 static void test_no_function_was_left_out(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < FUNCTION_COUNT; i++)
-		if (!was_told[i])
-			fail_msg("%s() is in syscalls.def, but in no test here", functions[i]);
+	told_syscall_assert_all();
 }
 
 static int set_up(void **state)
@@ -403,7 +334,7 @@ static int tear_down(void **state)
 	return unlink(file) || rmdir(directory);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_listening, end_listening)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, told_syscall_begin, told_syscall_end)
 
 int main(void)
 {
