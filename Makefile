@@ -173,7 +173,7 @@ check: ## Unit tests with ASan and UBSan, some with TSan, then the long (stress)
 	@SICKBAY_STRESS=1 $(MAKE) --no-print-directory unit
 
 bench: ## The patient against a Go peer; prints ratios
-	@$(MAKE) --no-print-directory build $(BUILD)/bench/lock
+	@$(MAKE) --no-print-directory build $(BUILD)/bench/interposed
 	@tests/bench/run.sh
 
 else

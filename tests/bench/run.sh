@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile, the
-# dump of many threads, the price of interposed locks.
+# dump of many threads, the price of interposed locks and system calls.
 #
 # Two variants of one thing take turns, ABBA, under the same load; each round gives a ratio, and the
 # median of the rounds is printed with the lowest and the highest. Ratios travel between machines,
@@ -157,9 +157,10 @@ compare_dumps() {
 	print_ratio "$work/crowds" 1 'dump of 10,000 threads / of 1,000'
 }
 
-compare_locks() {
-	"${BENCH_LOCK:-build/bench/lock}" "$rounds" >"$work/locks"
-	print_ratio "$work/locks" 1 'uncontended lock and unlock, interposed / libc'
+compare_interposed() {
+	"${BENCH_INTERPOSED:-build/bench/interposed}" "$rounds" >"$work/interposed"
+	print_ratio "$work/interposed" 1 'uncontended lock and unlock, interposed / libc'
+	print_ratio "$work/interposed" 2 'close(-1) that nobody listens to, interposed / libc'
 }
 
 main() {
@@ -192,7 +193,7 @@ main() {
 	print_share "$work/profile" "patient, with CPU profile and sampler: unwinding / all"
 
 	compare_dumps
-	compare_locks
+	compare_interposed
 }
 
 main "$@"

@@ -1,6 +1,7 @@
 /*
- * What our interposers add to an uncontended lock and unlock: the pair as the program calls it, and
- * libc's own pair, in turn. Prints a line a round: the nanoseconds of both.
+ * What our interposers add to an uncontended lock and unlock, and to a system call that nobody
+ * listens to: both as the program calls them, and libc's own, in turn. Prints a line a round, in
+ * nanoseconds: ours (lock and unlock, close), then libc's.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -12,8 +13,10 @@
 #include "probe/thread.h"
 
 #define PAIRS 10000000
+#define CLOSES 2000000
 
 typedef int mutex_fn(pthread_mutex_t *mutex);
+typedef int close_fn(int fd);
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -30,6 +33,17 @@ static double pair_ns(mutex_fn *volatile lock, mutex_fn *volatile unlock)
 	return (double)(clock_monotonic_ns() - start_ns) / PAIRS;
 }
 
+/* Of no descriptor: the shortest way into the kernel and back. */
+static double close_ns(close_fn *volatile close_one)
+{
+	close_fn *close_it = close_one;
+	int64_t start_ns = clock_monotonic_ns();
+
+	for (int i = 0; i < CLOSES; i++)
+		close_it(-1);
+	return (double)(clock_monotonic_ns() - start_ns) / CLOSES;
+}
+
 static void *wait_for_ever(void *arg)
 {
 	for (;;)
@@ -41,6 +55,7 @@ int main(int argc, char **argv)
 {
 	mutex_fn *libc_lock = (mutex_fn *)dlsym(RTLD_NEXT, "pthread_mutex_lock");
 	mutex_fn *libc_unlock = (mutex_fn *)dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+	close_fn *libc_close = (close_fn *)dlsym(RTLD_NEXT, "close");
 	int64_t rounds = 7;
 	pthread_t other;
 
@@ -51,12 +66,15 @@ int main(int argc, char **argv)
 	if (pthread_create(&other, NULL, wait_for_ever, NULL) != 0)
 		return 1;
 	for (int64_t i = 0; i < rounds + 1; i++) {
-		double ours = pair_ns(pthread_mutex_lock, pthread_mutex_unlock);
-		double theirs = pair_ns(libc_lock, libc_unlock);
+		double our_pair_ns = pair_ns(pthread_mutex_lock, pthread_mutex_unlock);
+		double their_pair_ns = pair_ns(libc_lock, libc_unlock);
+		double our_close_ns = close_ns(close);
+		double their_close_ns = close_ns(libc_close);
 
 		/* The first round warms up. */
 		if (i > 0)
-			printf("%.3f %.3f\n", ours, theirs);
+			printf("%.3f %.3f %.3f %.3f\n", our_pair_ns, our_close_ns, their_pair_ns,
+				their_close_ns);
 	}
 	return 0;
 }
