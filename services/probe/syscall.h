@@ -11,8 +11,9 @@
  * Ownership: what on_end() gets is valid during the call.
  * Thread:    MT-Safe. The listener runs in the thread that calls, wherever that is: also in a signal
  *            handler or, of mmap and sbrk, within malloc. So both its functions are AS-Safe, allocate
- *            nothing and take no lock. Not told are the calls of threads that observe, of threads
- *            that are not in the list (thread.h), and those that the listener itself makes.
+ *            nothing, take no lock and call nothing that a thread can be cancelled in. Not told are
+ *            the calls of threads that observe, of threads that are not in the list (thread.h), and
+ *            those that are made while the listener runs.
  */
 #ifndef SICKBAY_PROBE_SYSCALL_H
 #define SICKBAY_PROBE_SYSCALL_H
