@@ -85,7 +85,7 @@ static void name_many_newborns(void)
 	pid_t tid;
 
 	for (int i = 0; i < (test_is_stress() ? 20000 : 1000); i++) {
-		snprintf(name, sizeof(name), "child-%d", i);
+		snprintf(name, sizeof(name), "no %d", i);
 		assert_int_equal(pthread_create(&thread, NULL, live, &tid), 0);
 		assert_int_equal(pthread_setname_np(thread, name), 0);
 		await(&born);
