@@ -13,7 +13,7 @@
 
 #include "common/hash_index.h"
 #include "diag/profile.h"
-#include "diag/string_table.h"
+#include "common/string_table.h"
 
 struct stored_type {
 	size_t type, unit;

@@ -1,4 +1,4 @@
-#include "diag/string_table.h"
+#include "common/string_table.h"
 
 #include <stdlib.h>
 #include <string.h>

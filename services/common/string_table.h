@@ -1,13 +1,13 @@
 /*
- * string_table: texts, each stored once and named by its position. Private to diag.
+ * string_table: texts, each stored once and named by its position.
  *
  * Shape:     start with `struct string_table table = STRING_TABLE_INIT`; positions follow the order
  *            of first use.
  * Ownership: the table owns copies, which stay where they are until string_table_free().
  * Thread:    one thread at a time per table.
  */
-#ifndef SICKBAY_DIAG_STRING_TABLE_H
-#define SICKBAY_DIAG_STRING_TABLE_H
+#ifndef SICKBAY_COMMON_STRING_TABLE_H
+#define SICKBAY_COMMON_STRING_TABLE_H
 
 #include <stddef.h>
 
