@@ -58,8 +58,8 @@ FNR == 1 {
 
 	if (header ~ /^h2o(\.h|\/)/ && folder != "http")
 		complain("only services/http knows libh2o.")
-	if (header ~ /protobuf-c|\.pb-c\.h$/ && FILENAME !~ /^services\/(diag|trace)\/[a-z_]*encode[a-z_]*\.c$/)
-		complain("protobuf-c stays inside the encoders, *_encode.c of diag and trace.")
+	if (header ~ /protobuf-c|\.pb-c\.h$/ && FILENAME !~ /^services\/(diag|trace)\/[a-z_]*encode[a-z_]*\.[ch]$/)
+		complain("protobuf-c stays inside the encoders, *encode* of diag and trace.")
 	if (!quoted) {
 		if (header ~ /^gperftools\// && folder !~ /^(diag|common)$/ && !in_fault)
 			complain("only diag, common and faults know gperftools.")

@@ -1,0 +1,99 @@
+/*
+ * emit: the writers' side of a trace: every thread's ring, and who may still write. Private to trace.
+ *
+ * A thread takes a ring when it first has something to say, and keeps it until it ends; whoever
+ * drains reads all rings, and gives back those of ended threads.
+ *
+ * Thread:    emit_start(), emit_stop() and emit_visit() by one thread at a time; the others are
+ *            MT-Safe and AS-Safe.
+ */
+#ifndef SICKBAY_TRACE_EMIT_H
+#define SICKBAY_TRACE_EMIT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "trace/ring.h"
+
+/* One for each thread that says anything; those beyond are counted as dropped. */
+#define EMIT_WRITERS_MAX 4096
+
+enum record_kind {
+	RECORD_BEGIN, /* name */
+	RECORD_END,
+	RECORD_INSTANT,      /* name */
+	RECORD_COUNTER,      /* name, value */
+	RECORD_NUMBER,       /* key, value: of the record before */
+	RECORD_TEXT,         /* key, text: likewise */
+	RECORD_FLOW,         /* flow; flags 1: it ends here */
+	RECORD_ASYNC_BEGIN,  /* name, number */
+	RECORD_ASYNC_NUMBER, /* number, key, value */
+	RECORD_ASYNC_END,    /* number */
+	RECORD_SYSCALL,      /* end_ns, call, fd, size_bytes, result, ticket of its stack, path */
+	RECORD_WAIT,         /* end_ns, call, object */
+	RECORD_THREAD_START, /* number, tid, created_by_pc */
+	RECORD_THREAD_END,   /* number, tid, name */
+};
+
+struct writer {
+	struct ring ring;
+	_Atomic(uint64_t) track; /* 0: free */
+	pid_t tid;
+	atomic_bool is_busy; /* between emit_enter() and emit_leave() */
+	atomic_bool has_ended;
+
+	/* The thread's own. */
+	unsigned session;
+	unsigned depth;       /* of slices that were recorded */
+	unsigned muted_depth; /* of slices that are left out, within those */
+	bool is_skipping_details;
+};
+
+/* Call once, before other threads start. */
+int emit_init(void) __attribute__((warn_unused_result));
+/* CREDIT_BYTES as for emit_add_credit(). */
+void emit_start(int64_t credit_bytes);
+/*
+ * Nobody writes any more when it returns true; false: some thread was stopped in the middle, for a
+ * second now.
+ */
+bool emit_stop(void);
+
+/*
+ * What the next outermost slices may cost, in bytes of the trace, and what one of them does on the
+ * average.
+ */
+void emit_add_credit(int64_t bytes, int64_t limit_bytes);
+void emit_set_cost(int64_t bytes);
+
+/* Since emit_start(): records that found no room, outermost slices left out, those that were not. */
+struct emit_counts {
+	uint64_t dropped, thinned, admitted;
+};
+struct emit_counts emit_counts(void);
+
+/* Calls VISIT for each writer there is. */
+void emit_visit(void (*visit)(struct writer *writer, void *context), void *context);
+/* After the last record of a thread that has ended. */
+void emit_release(struct writer *writer);
+
+/*
+ * The calling thread's writer, which is its own until emit_leave(); NULL: it has nothing to say
+ * now.
+ */
+struct writer *emit_enter(void);
+void emit_leave(struct writer *writer);
+/*
+ * Whether something outside of every slice may be recorded: always within a recorded slice, never
+ * within one that is left out, by credit elsewhere.
+ */
+bool emit_admits(struct writer *writer);
+void emit_put(struct writer *writer, const struct record *record);
+/* The number that joins records of threads in this process: 1, 2, 3 ... */
+uint64_t emit_next_number(void);
+/* A thread's track. NUMBER: of its birth (probe/thread.h), or 0. */
+uint64_t emit_track_of(uint64_t number, pid_t tid);
+
+#endif
