@@ -45,7 +45,7 @@ void debug_init(void)
 	err = probe_births_start();
 	if (err)
 		log_printf("no creators of threads: %s", strerror(-err));
-	cpu_profile_init();
+	cpu_sampler_init();
 	err = contention_init();
 	if (err)
 		log_printf("no block and mutex profiles: %s", strerror(-err));

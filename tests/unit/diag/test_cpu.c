@@ -259,7 +259,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	probe_thread_init();
-	cpu_profile_init();
+	cpu_sampler_init();
 	return modules_init();
 }
 
