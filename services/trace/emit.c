@@ -225,6 +225,12 @@ bool emit_admits(struct writer *writer)
 	return writer->depth > 0 || take_credit();
 }
 
+bool emit_is_muted(void)
+{
+	return self && self->muted_depth > 0 &&
+	       self->session == atomic_load_explicit(&session, memory_order_relaxed);
+}
+
 /* Room for the ends of the slices that are open stays free: no slice is left open for want of it. */
 static bool put(struct writer *writer, const struct record *record, unsigned open_depth)
 {
@@ -237,6 +243,7 @@ static bool put(struct writer *writer, const struct record *record, unsigned ope
 void emit_put(struct writer *writer, const struct record *record)
 {
 	(void)put(writer, record, writer->depth);
+	writer->is_skipping_details = true;
 }
 
 static struct record record_of(enum record_kind kind, size_t word_count)
@@ -322,7 +329,6 @@ void trace_emit_counter(const char *name, int64_t value)
 	record.words[1] = (uint64_t)value;
 	if (emit_admits(writer))
 		emit_put(writer, &record);
-	writer->is_skipping_details = true;
 	emit_leave(writer);
 }
 
@@ -335,7 +341,7 @@ static void put_detail(const struct record *record)
 	if (!writer)
 		return;
 	if (!writer->is_skipping_details)
-		emit_put(writer, record);
+		(void)put(writer, record, writer->depth);
 	emit_leave(writer);
 }
 
@@ -395,7 +401,6 @@ static void put_async(const struct record *record)
 	if (!writer)
 		return;
 	emit_put(writer, record);
-	writer->is_skipping_details = true;
 	emit_leave(writer);
 }
 

@@ -49,6 +49,12 @@ struct writer {
 	unsigned depth;       /* of slices that were recorded */
 	unsigned muted_depth; /* of slices that are left out, within those */
 	bool is_skipping_details;
+
+	/* The reader's (reader.c). */
+	uint32_t read_until;
+	bool is_last;     /* nothing comes after read_until */
+	uint64_t request; /* details are of this one; 0: of what is held */
+	struct held_event *held;
 };
 
 /* Call once, before other threads start. */
@@ -90,6 +96,8 @@ void emit_leave(struct writer *writer);
  * within one that is left out, by credit elsewhere.
  */
 bool emit_admits(struct writer *writer);
+/* Whether the calling thread is within a slice that is left out. */
+bool emit_is_muted(void);
 void emit_put(struct writer *writer, const struct record *record);
 /* The number that joins records of threads in this process: 1, 2, 3 ... */
 uint64_t emit_next_number(void);

@@ -1,0 +1,77 @@
+#include "trace/calls.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "probe/syscall.h"
+#include "probe/wait.h"
+#include "trace/emit.h"
+#include "trace/stacks.h"
+#include "trace/trace.h"
+
+#define SYSCALL_WORDS 6
+
+static bool is_wanted(void)
+{
+	return trace_is_on() && !emit_is_muted();
+}
+
+static void on_syscall(const struct probe_syscall *call)
+{
+	struct writer *writer = emit_enter();
+	struct record record = {.kind = RECORD_SYSCALL, .word_count = SYSCALL_WORDS};
+	size_t path_bytes;
+
+	if (!writer)
+		return;
+	if (emit_admits(writer)) {
+		record.time_ns = call->begin_ns;
+		record.words[0] = (uint64_t)call->end_ns;
+		record.words[1] = (uintptr_t)call->call;
+		record.words[2] = (uint64_t)(int64_t)call->fd;
+		record.words[3] = (uint64_t)call->size_bytes;
+		record.words[4] = (uint64_t)call->result;
+		record.words[5] = stacks_capture_sigsafe();
+		if (call->path) {
+			path_bytes = strnlen(call->path, TRACE_TEXT_MAX_BYTES - 1);
+			memcpy(&record.words[SYSCALL_WORDS], call->path, path_bytes);
+			record.word_count += path_bytes / sizeof(uint64_t) + 1;
+		}
+		emit_put(writer, &record);
+	}
+	emit_leave(writer);
+}
+
+static void on_wait(const struct probe_wait *wait, int64_t now_ns)
+{
+	struct writer *writer;
+	struct record record = {.time_ns = wait->since_ns, .kind = RECORD_WAIT, .word_count = 3};
+
+	if (!trace_is_on())
+		return;
+	writer = emit_enter();
+	if (!writer)
+		return;
+	record.words[0] = (uint64_t)now_ns;
+	record.words[1] = (uintptr_t)wait->call;
+	record.words[2] = (uintptr_t)wait->object;
+	if (emit_admits(writer))
+		emit_put(writer, &record);
+	emit_leave(writer);
+}
+
+static const struct probe_syscall_listener syscalls = {
+	.is_wanted = is_wanted, .on_end = on_syscall};
+static const struct probe_wait_listener waits = {.kinds = PROBE_WAITS_ALL, .on_wait_end = on_wait};
+
+void calls_listen(void)
+{
+	probe_wait_subscribe(&waits);
+	probe_syscall_listen(&syscalls);
+}
+
+void calls_unlisten(void)
+{
+	probe_syscall_listen(NULL);
+	probe_wait_unsubscribe(&waits);
+}
