@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "debug/debug.h"
+#include "trace/trace.h"
 
 struct http_pool *business_pool;
 
@@ -68,8 +69,10 @@ static void log_duration(int64_t duration_ns)
 /* Frames that a reader of a profile looks for: they stay functions of their own. */
 static __attribute__((noinline)) int do_some_business_logic(struct fault_call *call)
 {
-	int err = call->turn.fault->serve(call);
+	int err;
 
+	TRACE_FUNCTION();
+	err = call->turn.fault->serve(call);
 	return err;
 }
 
@@ -81,6 +84,9 @@ static __attribute__((noinline)) void hello_world_handler(
 	int64_t begin_ns = clock_monotonic_ns();
 	int err;
 
+	TRACE_FUNCTION();
+	trace_number("step", turn->step);
+	trace_async_number(http_mark(job), "step", turn->step);
 	log_puts("Starting processing request...");
 	err = do_some_business_logic(&call);
 	step_end(turn);

@@ -14,6 +14,7 @@
 #include "probe/capture.h"
 #include "probe/modules.h"
 #include "probe/thread.h"
+#include "trace/session.h"
 
 struct http_pool *debug_pool;
 unsigned debug_port;
@@ -46,6 +47,9 @@ void debug_init(void)
 	if (err)
 		log_printf("no creators of threads: %s", strerror(-err));
 	cpu_sampler_init();
+	err = trace_init();
+	if (err)
+		log_printf("no traces: %s", strerror(-err));
 	err = contention_init();
 	if (err)
 		log_printf("no block and mutex profiles: %s", strerror(-err));

@@ -1,89 +1,63 @@
-/* /debug/pprof/profile: start (pool), wait (a timer on the loop), stop and encode (pool). */
-#include <errno.h>
+/* /debug/pprof/profile: the CPU profile of the next seconds. */
+#include "diag/cpu.h"
+
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "debug/internal.h"
-#include "diag/cpu.h"
+#include "debug/window.h"
 
-struct capture {
-	int64_t seconds, hz;
-	bool running;
+/* Whether it is this session's profile that runs. */
+struct session {
+	bool is_running;
 };
 
-static void drop(void *unused)
+static int start(int64_t seconds, int64_t hz, void **result)
 {
-	(void)unused;
-	cpu_profile_drop();
-}
+	struct session *session;
+	int err = cpu_profile_start((int)hz);
 
-/*
- * A job that ends while its profile runs has lost its client: the profile ends with it. On the pool
- * if it can: the job mostly ends on its event loop, which must not wait for the profiler's locks
- * and the unwinder. Until it is dropped it is the one profile that runs: no other can be meant.
- */
-static void free_capture(void *data)
-{
-	struct capture *capture = data;
-
-	if (capture->running && http_pool_call(debug_pool, drop, NULL) != 0)
-		drop(NULL);
-	free(capture);
-}
-
-static void stop_work(struct http_job *job)
-{
-	struct capture *capture = http_data(job);
-	struct strbuf out = STRBUF_INIT;
-	int err;
-
-	capture->running = false;
-	err = cpu_profile_stop(&out);
+	(void)seconds;
 	if (err)
-		debug_reply_error(job, "Could not write the CPU profile", err);
-	else
-		http_reply_strbuf(job, 200, DEBUG_PROFILE_TYPE, &out);
-	strbuf_free(&out);
+		return err;
+	session = xmalloc(sizeof(*session));
+	session->is_running = true;
+	*result = session;
+	return 0;
 }
 
-static void stop(struct http_job *job)
+static int stop(void *data, struct strbuf *out)
 {
-	debug_submit(job, stop_work);
+	struct session *session = data;
+
+	session->is_running = false;
+	return cpu_profile_stop(out);
 }
 
-static void wait_for_samples(struct http_job *job)
+static void free_session(void *data)
 {
-	const struct capture *capture = http_data(job);
+	struct session *session = data;
 
-	http_after(job, (unsigned)capture->seconds * 1000, stop);
-}
-
-static void start_work(struct http_job *job)
-{
-	struct capture *capture = http_data(job);
-	int err = cpu_profile_start((int)capture->hz);
-
-	if (err == -EBUSY) {
-		http_reply_text(job, 500,
-			"Could not enable CPU profiling: cpu profiling already in use; "
-			"it ends by itself, or with the client that asked for it");
-	} else if (err) {
-		debug_reply_error(job, "Could not enable CPU profiling", err);
-	} else {
-		capture->running = true;
-		http_continue(job, wait_for_samples);
-	}
+	if (session->is_running)
+		cpu_profile_drop();
+	free(session);
 }
 
 void debug_profile(struct http_job *job)
 {
-	struct capture wanted = {0}, *capture;
+	static const struct debug_window window = {
+		.what = "CPU profile",
+		.unsupported =
+			"No CPU profile: this build has no gperftools; build it without SAN=1",
+		.busy = "Could not enable CPU profiling: cpu profiling already in use; "
+			"it ends by itself, or with the client that asked for it",
+		.start = start,
+		.stop = stop,
+		.free_session = free_session,
+	};
+	int64_t seconds, hz;
 
-	if (!debug_param(job, "seconds", 30, 1, DEBUG_SECONDS_MAX, &wanted.seconds) ||
-		!debug_param(job, "hz", CPU_HZ_DEFAULT, CPU_HZ_MIN, CPU_HZ_MAX, &wanted.hz))
-		return;
-	capture = xmalloc(sizeof(*capture));
-	*capture = wanted;
-	http_set_data(job, capture, free_capture);
-	debug_submit(job, start_work);
+	if (debug_param(job, "seconds", 30, 1, DEBUG_SECONDS_MAX, &seconds) &&
+		debug_param(job, "hz", CPU_HZ_DEFAULT, CPU_HZ_MIN, CPU_HZ_MAX, &hz))
+		debug_window_run(job, &window, seconds, hz);
 }

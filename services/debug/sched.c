@@ -4,11 +4,12 @@
 #include "debug/internal.h"
 #include "debug/window.h"
 
-static int start(int64_t hz, void **session)
+static int start(int64_t seconds, int64_t hz, void **session)
 {
 	struct sched_profile *sched;
 	int err = sched_profile_start(&sched);
 
+	(void)seconds;
 	(void)hz;
 	if (!err)
 		*session = sched;

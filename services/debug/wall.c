@@ -4,11 +4,12 @@
 #include "debug/internal.h"
 #include "debug/window.h"
 
-static int start(int64_t hz, void **session)
+static int start(int64_t seconds, int64_t hz, void **session)
 {
 	struct wall_profile *wall;
 	int err = wall_profile_start((int)hz, &wall);
 
+	(void)seconds;
 	if (!err)
 		*session = wall;
 	return err;

@@ -84,10 +84,12 @@ static void wait_for_turn(struct http_job *job)
 static void start_work(struct http_job *job)
 {
 	struct capture *capture = http_data(job);
-	int err = capture->window->start(capture->hz, &capture->session);
+	int err = capture->window->start(capture->seconds, capture->hz, &capture->session);
 
 	if (err == -ENOTSUP) {
 		http_reply_text(job, 500, "%s", capture->window->unsupported);
+	} else if (err == -EBUSY) {
+		http_reply_text(job, 500, "%s", capture->window->busy);
 	} else if (err) {
 		http_reply_text(job, 500, "Could not start the %s: %s", capture->window->what,
 			strerror(-err));

@@ -9,8 +9,8 @@
  * Shape:     start() makes a session; turn(), if there is one, works on it and is called again when
  *            it says; stop() ends it and appends the profile. free_session() follows in any case,
  *            and comes instead where the client leaves.
- * Errors:    start() and stop() return 0 or -errno: the answer is a 500; -ENOTSUP of start() is
- *            answered with .unsupported.
+ * Errors:    start() and stop() return 0 or -errno: the answer is a 500; -ENOTSUP and
+ *            -EBUSY of start() are answered with .unsupported and .busy.
  *            A full queue of the pool is a 503 at the start; later it is only waited for.
  * Thread:    of one session, never two calls at once; several sessions may be. free_session() runs
  *            on the pool, or where the pool's queue is full.
@@ -26,7 +26,8 @@
 struct debug_window {
 	const char *what; /* "wall profile": the sentences are about it */
 	const char *unsupported;
-	int (*start)(int64_t hz, void **session);
+	const char *busy; /* of what there can be one at a time */
+	int (*start)(int64_t seconds, int64_t hz, void **session);
 	int64_t (*due_ns)(void *session); /* of the next turn, monotonic; NULL: there are none */
 	void (*turn)(void *session);
 	int (*stop)(void *session, struct strbuf *out);

@@ -59,6 +59,7 @@ static void on_acceptable(h2o_socket_t *listener, const char *error)
 				rest(loop, errno);
 			return;
 		}
+		http_watch_accepted(socket);
 		h2o_accept(&loop->acceptor, socket);
 	}
 }

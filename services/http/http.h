@@ -83,6 +83,36 @@ uint16_t http_server_port(const struct http_server *server);
  */
 void http_server_stop(struct http_server *server, unsigned drain_ms);
 
+/* Connections that are open now, of all servers. MT-Safe. */
+unsigned http_connection_count(void);
+
+/* ---- watching: what becomes of each request, for a trace ---- */
+
+/*
+ * A turn is a handler's on the loop, or a work function's on a worker: turns of one job come one
+ * after the other. None of these may block. MARK is what on_request() returned for the job, 0 if it
+ * began while nobody watched.
+ */
+struct http_watcher {
+	/* Loop thread: a connection was accepted. Returns its mark. */
+	uint64_t (*on_accept)(void);
+	/* Loop thread, before the first turn. CONNECTION: the mark of on_accept(), for its first
+	 * request only; else 0. */
+	uint64_t (*on_request)(const struct http_job *job, uint64_t connection);
+	void (*on_turn_begin)(const struct http_job *job, uint64_t mark);
+	void (*on_turn_end)(uint64_t mark);
+	/* Loop thread: the response goes out; STATUS 0: it goes nowhere, the connection is cut. */
+	void (*on_answer)(uint64_t mark, int status);
+	/* Loop thread: the request is over, sent or left. */
+	void (*on_request_end)(uint64_t mark);
+};
+/* NULL: nobody watches; then each of these places costs one branch. It must outlive the process. */
+void http_watch(const struct http_watcher *watcher);
+/* What on_request() returned. MT-Safe. */
+uint64_t http_mark(const struct http_job *job);
+/* The path of the job's route, as it was registered: "/debug/vars". */
+const char *http_route_path(const struct http_job *job);
+
 /* ---- pools: worker threads for what may block ---- */
 
 struct http_pool_config {

@@ -26,6 +26,24 @@
 #define HTTP_HEADERS_MAX_COUNT 8
 #define HTTP_PEER_BYTES (INET6_ADDRSTRLEN + sizeof("[]:65535"))
 
+/* ---- watch.c: see http_watch() ---- */
+
+extern _Atomic(const struct http_watcher *) http_watcher;
+
+/* NULL: nobody watches. */
+static inline const struct http_watcher *http_watched(void)
+{
+	return __builtin_expect(
+		       atomic_load_explicit(&http_watcher, memory_order_acquire) != NULL, false)
+		       ? atomic_load_explicit(&http_watcher, memory_order_acquire)
+		       : NULL;
+}
+
+/* Counts the connection, and tells. */
+void http_watch_accepted(h2o_socket_t *socket);
+/* Of the connection that REQ came by: on_accept()'s mark, once. */
+uint64_t http_watch_connection(const h2o_req_t *req);
+
 /* ---- mailbox.c: the way from a worker back to the loop, which may be gone by then ---- */
 
 struct http_mailbox {
@@ -149,6 +167,7 @@ struct http_job {
 	bool answered; /* loop thread only: the request was given its end */
 	const struct http_route *route;
 	enum http_method method;
+	uint64_t mark; /* the watcher's */
 
 	struct http_mailbox *mailbox; /* set by the first http_submit() */
 	struct http_pool *pool;       /* loop thread only: where it was submitted */

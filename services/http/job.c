@@ -23,9 +23,13 @@ static void on_request_end(void *memory)
 {
 	struct http_job *job = ((struct request_cell *)memory)->job;
 
+	const struct http_watcher *watcher = http_watched();
+
 	/* The request ended by itself: nobody is left to answer. */
 	if (!job->answered)
 		http_job_leave(job);
+	if (watcher)
+		watcher->on_request_end(job->mark);
 	job->req = NULL;
 	http_job_unref(job);
 }
@@ -50,6 +54,7 @@ struct http_job *http_job_create(
 	h2o_req_t *req, const struct http_route *route, enum http_method method)
 {
 	h2o_iovec_t query = query_of(req);
+	const struct http_watcher *watcher = http_watched();
 	struct request_cell *cell;
 	struct http_job *job;
 	char *at;
@@ -67,6 +72,8 @@ struct http_job *http_job_create(
 	job->body_len_bytes = req->entity.len;
 	cell = h2o_mem_alloc_shared(&req->pool, sizeof(*cell), on_request_end);
 	cell->job = job;
+	if (watcher)
+		job->mark = watcher->on_request(job, http_watch_connection(req));
 	return job;
 }
 
@@ -88,10 +95,23 @@ void http_job_unref(struct http_job *job)
 	free(job);
 }
 
+/* Of a watcher that comes or goes meanwhile, one of the two is not told. */
+static void watch_turn(struct http_job *job, void (*turn)(struct http_job *job))
+{
+	const struct http_watcher *watcher = http_watched();
+	uint64_t mark = job->mark;
+
+	if (watcher)
+		watcher->on_turn_begin(job, mark);
+	turn(job);
+	if (watcher)
+		watcher->on_turn_end(mark);
+}
+
 void http_job_run(struct http_job *job, http_handler *handler)
 {
 	job->decided = false;
-	handler(job);
+	watch_turn(job, handler);
 	assert(job->decided && "a handler answers, submits, waits or aborts");
 }
 
@@ -158,7 +178,7 @@ static void run_work(struct http_task *task, bool dropped)
 	struct http_job *job = H2O_STRUCT_FROM_MEMBER(struct http_job, task, task);
 
 	if (!dropped) {
-		job->work(job);
+		watch_turn(job, job->work);
 		if (job->resume)
 			http_response_post(job);
 	}

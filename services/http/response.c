@@ -100,20 +100,24 @@ void http_response_cut(struct http_job *job)
 }
 
 /* On the loop: true if the answer is wanted; the job is then settled. */
-static bool settle(struct http_job *job)
+static bool settle(struct http_job *job, int status)
 {
+	const struct http_watcher *watcher = http_watched();
+
 	job->decided = true;
 	if (atomic_load_explicit(&job->left, memory_order_relaxed) || !job->req)
 		return false;
 	assert(!job->answered && "one answer per job");
 	job->answered = true;
 	http_sweep_remove(job);
+	if (watcher)
+		watcher->on_answer(job->mark, job->abort ? 0 : status);
 	return true;
 }
 
 void http_response_deliver(struct http_job *job)
 {
-	if (!settle(job))
+	if (!settle(job, job->status))
 		return;
 	if (job->abort) {
 		http_response_cut(job);
@@ -163,7 +167,7 @@ void http_reply(struct http_job *job, int status, const char *content_type, cons
 	size_t len_bytes)
 {
 	if (on_loop(job)) {
-		if (!settle(job))
+		if (!settle(job, status))
 			return;
 		add_headers(job);
 		send_response(job->req, status, content_type,

@@ -198,7 +198,8 @@ struct emit_counts emit_counts(void)
 	};
 }
 
-uint64_t emit_next_number(void)
+/* Flows and slices of no thread have their numbers from here: 1, 2, 3 ... */
+static uint64_t next_number(void)
 {
 	return 1 + atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed);
 }
@@ -375,6 +376,11 @@ void trace_emit_flow(uint64_t flow, bool ends)
 	put_detail(&record);
 }
 
+uint64_t trace_emit_flow_number(void)
+{
+	return next_number();
+}
+
 /* ---- slices of no thread ---- */
 
 uint64_t trace_emit_async_begin(const char *name)
@@ -386,7 +392,7 @@ uint64_t trace_emit_async_begin(const char *name)
 	if (!writer)
 		return 0;
 	record.words[0] = (uintptr_t)name;
-	record.words[1] = emit_next_number();
+	record.words[1] = next_number();
 	if (emit_admits(writer) && put(writer, &record, writer->depth))
 		number = record.words[1];
 	writer->is_skipping_details = number == 0;

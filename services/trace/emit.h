@@ -99,8 +99,6 @@ bool emit_admits(struct writer *writer);
 /* Whether the calling thread is within a slice that is left out. */
 bool emit_is_muted(void);
 void emit_put(struct writer *writer, const struct record *record);
-/* The number that joins records of threads in this process: 1, 2, 3 ... */
-uint64_t emit_next_number(void);
 /* A thread's track. NUMBER: of its birth (probe/thread.h), or 0. */
 uint64_t emit_track_of(uint64_t number, pid_t tid);
 

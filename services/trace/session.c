@@ -23,7 +23,7 @@
 
 static pthread_mutex_t session_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the struct below */
 static struct {
-	bool is_running;
+	bool is_ready, is_running;
 	struct trace_config config;
 	struct strbuf out;
 	struct encoder *encoder;
@@ -39,8 +39,13 @@ static struct {
 
 int trace_init(void)
 {
+	int err = emit_init();
+
+	if (err)
+		return err;
 	births_init();
-	return emit_init();
+	session.is_ready = true;
+	return 0;
 }
 
 /* ---- counters ---- */
@@ -107,6 +112,8 @@ static int start_locked(const struct trace_config *config)
 {
 	int err;
 
+	if (!session.is_ready)
+		return -ENOMEM;
 	if (session.is_running)
 		return -EBUSY;
 	err = stacks_start();

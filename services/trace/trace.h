@@ -47,6 +47,7 @@ void trace_emit_counter(const char *name, int64_t value);
 void trace_emit_number(const char *key, int64_t value);
 void trace_emit_text(const char *key, const char *text);
 void trace_emit_flow(uint64_t flow, bool ends);
+uint64_t trace_emit_flow_number(void);
 uint64_t trace_emit_async_begin(const char *name);
 void trace_emit_async_number(uint64_t request, const char *key, int64_t value);
 void trace_emit_async_end(uint64_t request);
@@ -112,6 +113,12 @@ static inline void trace_flow(uint64_t flow, bool ends)
 {
 	if (trace_is_on())
 		trace_emit_flow(flow, ends);
+}
+
+/* A number for a flow that is no slice's (below). */
+static inline uint64_t trace_flow_number(void)
+{
+	return trace_is_on() ? trace_emit_flow_number() : 0;
 }
 
 /* ---- slices of no thread ---- */

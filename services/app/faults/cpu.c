@@ -3,6 +3,7 @@
 
 #include "app/fault.h"
 #include "common/clock.h"
+#include "trace/trace.h"
 
 #define BURN_NS (5 * CLOCK_NS_PER_SEC)
 #define ROUNDS_PER_LOOK 20000 /* some 20 µs between two looks at the clock */
@@ -12,6 +13,7 @@ static int eat_cpu(struct fault_call *call)
 	int64_t end_ns = clock_monotonic_ns() + BURN_NS;
 	volatile double result = 1;
 
+	TRACE_FUNCTION();
 	if (fault_is_fixed(call))
 		return 0;
 	/* FAULT: five seconds of arithmetic that nobody needs */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/fault.h"
+#include "trace/trace.h"
 
 #define FILES_PER_REQUEST 5
 #define PATH_BYTES 256
@@ -58,6 +59,7 @@ static void close_file(const struct open_file *file)
 
 static int create_files(struct fault_call *call)
 {
+	TRACE_FUNCTION();
 	for (int i = 0; i < FILES_PER_REQUEST; i++) {
 		struct open_file file;
 		int err;

@@ -6,6 +6,7 @@
 #include "app/fault.h"
 #include "common/memory.h"
 #include "common/random.h"
+#include "trace/trace.h"
 
 #define BUFFER_BYTES 10000000
 
@@ -30,6 +31,7 @@ static int allocate_memory(struct fault_call *call)
 	char *buffer;
 	int err;
 
+	TRACE_FUNCTION();
 	if (fault_is_fixed(call))
 		return reuse_memory(call);
 	buffer = malloc(BUFFER_BYTES); /* FAULT: for every request anew */

@@ -7,6 +7,7 @@
 #include "app/fault.h"
 #include "common/memory.h"
 #include "common/random.h"
+#include "trace/trace.h"
 
 #define REQUEST_BYTES 10000000
 #define PIECE_BYTES 32768
@@ -40,6 +41,7 @@ static int leak_memory(struct fault_call *call)
 	size_t left_bytes = REQUEST_BYTES, cap_bytes;
 	int err = 0;
 
+	TRACE_FUNCTION();
 	pthread_mutex_lock(&buffer_lock);
 	while (left_bytes > 0 && !err && !fault_cancelled(call)) {
 		size_t piece_bytes = left_bytes < PIECE_BYTES ? left_bytes : PIECE_BYTES;

@@ -3,6 +3,7 @@
 #include <semaphore.h>
 
 #include "app/fault.h"
+#include "trace/trace.h"
 
 static pthread_mutex_t shared_state_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long shared_state; /* guarded by shared_state_lock */
@@ -47,6 +48,7 @@ static int enter(bool fixed)
 
 static int update_shared_state(struct fault_call *call)
 {
+	TRACE_FUNCTION();
 	(void)call;
 	pthread_mutex_lock(&shared_state_lock);
 	shared_state++;

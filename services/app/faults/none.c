@@ -1,8 +1,10 @@
 /* Step 0: the patient is well. */
 #include "app/fault.h"
+#include "trace/trace.h"
 
 static int say_hello(struct fault_call *call)
 {
+	TRACE_FUNCTION();
 	(void)call;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "app/fault.h"
+#include "trace/trace.h"
 
 #define THREADS_PER_REQUEST 5
 #define STACK_BYTES (256 * 1024)
@@ -64,6 +65,7 @@ static int start_threads(struct fault_call *call)
 	bool fixed = true;
 	int err = 0;
 
+	TRACE_FUNCTION();
 	for (int i = 0; i < THREADS_PER_REQUEST && !err; i++) {
 		if (fault_is_fixed(call)) {
 			pthread_t thread;

@@ -192,7 +192,7 @@ static void test_long_ones_starve_nobody_and_end_with_their_clients(void **state
 
 static int start_error, stop_error;
 
-static int failing_start(int64_t hz, void **session)
+static int failing_start(int64_t seconds, int64_t hz, void **session)
 {
 	(void)hz;
 	if (start_error == 0)
