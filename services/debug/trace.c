@@ -57,7 +57,7 @@ static int64_t connection_count(void)
 }
 
 static const struct trace_counter counters[] = {
-	{"heap in use", "bytes", heap_bytes},
+	{TRACE_HEAP_COUNTER, "bytes", heap_bytes},
 	{"allocated", "bytes", allocated_bytes},
 	{"RSS", "bytes", rss_bytes},
 	{"threads", "count", thread_count},

@@ -1,5 +1,6 @@
 #include "debug/trace_requests.h"
 
+#include "diag/malloc_stats.h"
 #include "http/http.h"
 #include "trace/trace.h"
 
@@ -41,15 +42,23 @@ static uint64_t on_request(const struct http_job *job, uint64_t connection)
 	return request;
 }
 
+/* Within the turn: what it took from the heap shows, however short it was. */
+static void count_heap(uint64_t request)
+{
+	if (request)
+		trace_counter(TRACE_HEAP_COUNTER, (int64_t)malloc_stats_read().allocated_bytes);
+}
+
 static void on_turn_begin(const struct http_job *job, uint64_t request)
 {
 	trace_begin_of(http_route_path(job), request);
 	trace_flow(request, false);
+	count_heap(request);
 }
 
 static void on_turn_end(uint64_t request)
 {
-	(void)request;
+	count_heap(request);
 	trace_end();
 }
 

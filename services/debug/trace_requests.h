@@ -9,6 +9,8 @@
 #ifndef SICKBAY_DEBUG_TRACE_REQUESTS_H
 #define SICKBAY_DEBUG_TRACE_REQUESTS_H
 
+#define TRACE_HEAP_COUNTER "heap in use"
+
 void trace_requests_watch(void);
 void trace_requests_unwatch(void);
 

@@ -18,7 +18,7 @@
 #include "trace/ring.h"
 
 /* One for each thread that says anything; those beyond are counted as dropped. */
-#define EMIT_WRITERS_MAX 4096
+#define EMIT_WRITERS_MAX 1024
 
 enum record_kind {
 	RECORD_BEGIN, /* name */

@@ -98,6 +98,22 @@ static void put_whole(struct reader *reader, struct held_event *begin, int64_t e
 	encode_event(reader->encoder, &end);
 }
 
+/* The stack begins in probe; the program's part of it begins at who called FUNCTION. */
+static void set_caller(
+	struct encoder_event *event, const struct depot_stack *stack, const char *function)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i < stack->pc_count && first == 0; i++) {
+		const struct probe_symbol *symbol = probe_symbolize(stack->pcs[i]);
+
+		if (strcmp(symbol->frames[symbol->frame_count - 1].function, function) == 0)
+			first = i + 1;
+	}
+	event->pcs = stack->pcs + first;
+	event->pc_count = stack->pc_count - first;
+}
+
 static void read_syscall(
 	struct reader *reader, const struct writer *writer, const struct record *record)
 {
@@ -122,10 +138,8 @@ static void read_syscall(
 		held_event_add_text(&begin, "error", strerrorname_np((int)-result));
 	else
 		held_event_add_number(&begin, "result", result);
-	if (stack) {
-		begin.event.pcs = stack->pcs;
-		begin.event.pc_count = stack->pc_count;
-	}
+	if (stack)
+		set_caller(&begin.event, stack, call->function);
 	put_whole(reader, &begin, (int64_t)record->words[0]);
 }
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RING_WORDS 8192 /* 64 KiB; touched only as far as it was used */
+#define RING_WORDS 32768 /* 256 KiB; touched only as far as it was used */
 #define RECORD_WORDS_MAX 64
 
 struct record {

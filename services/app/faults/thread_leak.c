@@ -32,18 +32,6 @@ static void *wait_for_signal(void *arg)
 	return NULL;
 }
 
-static int start_thread(pthread_t *thread, bool *fixed)
-{
-	pthread_attr_t attr;
-	int err;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	err = pthread_create(thread, &attr, wait_for_signal, fixed);
-	pthread_attr_destroy(&attr);
-	return -err;
-}
-
 /* Room comes before the thread: undo() must be able to join whatever was started. */
 static int make_room(void)
 {
@@ -62,27 +50,28 @@ static int make_room(void)
 
 static int start_threads(struct fault_call *call)
 {
-	bool fixed = true;
+	bool fixed = fault_is_fixed(call);
+	pthread_attr_t attr;
 	int err = 0;
 
 	TRACE_FUNCTION();
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (int i = 0; i < THREADS_PER_REQUEST && !err; i++) {
-		if (fault_is_fixed(call)) {
-			pthread_t thread;
+		pthread_t thread;
 
-			err = start_thread(&thread, &fixed);
-			if (!err)
-				pthread_join(thread, NULL);
-			continue;
-		}
 		pthread_mutex_lock(&lock);
 		err = make_room();
 		if (!err)
-			err = start_thread(&threads[thread_count], NULL);
-		if (!err)
-			thread_count++;
+			err = -pthread_create(
+				&thread, &attr, wait_for_signal, fixed ? &fixed : NULL);
+		if (!err && !fixed)
+			threads[thread_count++] = thread;
 		pthread_mutex_unlock(&lock);
+		if (!err && fixed)
+			pthread_join(thread, NULL);
 	}
+	pthread_attr_destroy(&attr);
 	return err ? fault_fail(call, err, "start a thread") : 0;
 }
 
