@@ -71,6 +71,7 @@ APP_OBJECTS := $(call object,$(APP_SOURCES))
 TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/services/app/main.o,$(APP_OBJECTS))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
+BENCH_PROGRAMS := $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/bench/%)
 OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
 
 ifdef V
@@ -173,7 +174,7 @@ check: ## Unit tests with ASan and UBSan, some with TSan, then the long (stress)
 	@SICKBAY_STRESS=1 $(MAKE) --no-print-directory unit
 
 bench: ## The patient against a Go peer; prints ratios
-	@$(MAKE) --no-print-directory build $(BUILD)/bench/interposed
+	@$(MAKE) --no-print-directory build $(BENCH_PROGRAMS)
 	@tests/bench/run.sh
 
 else

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile, the
-# dump of many threads, the price of interposed locks and system calls.
+# dump of many threads, the price of interposed locks and system calls, of emitters and of a trace.
 #
 # Two variants of one thing take turns, ABBA, under the same load; each round gives a ratio, and the
 # median of the rounds is printed with the lowest and the highest. Ratios travel between machines,
@@ -133,6 +133,24 @@ with_profile() {
 	[ "$status" -eq 0 ] || die "there was no CPU profile (curl: $status)"
 }
 
+with_trace() {
+	local tracer status=0
+	curl -sf -o "$work/trace.pftrace" "$patient/debug/pprof/trace?seconds=$((seconds + 1))" &
+	tracer=$!
+	sleep 0.3
+	measure patient "$patient"
+	wait "$tracer" || status=$?
+	[ "$status" -eq 0 ] || die "there was no trace (curl: $status)"
+}
+
+# Of a request's CPU time, as it was in the rounds against the peer.
+compare_emitters() {
+	"${BENCH_EMITTERS:-build/bench/emitters}" "$rounds" |
+		paste -d' ' - "$work/go" |
+		awk -v hz="$(getconf CLK_TCK)" '{ print $1, $4 / hz * 1e9 }' >"$work/emitters"
+	print_ratio "$work/emitters" 1 'emitters while nobody traces / CPU of a request'
+}
+
 # leak_threads URL COUNT: until there are so many; five a request.
 leak_threads() {
 	curl -sf -o /dev/null "$1/goto?step=5" || die 'could not go to step 5'
@@ -191,6 +209,11 @@ main() {
 	print_ratio "$work/profile" 1 "patient, 100 Hz CPU profile / none, $count"
 	print_ratio "$work/profile" 3 "patient, 100 Hz CPU profile / none, CPU per request"
 	print_share "$work/profile" "patient, with CPU profile and sampler: unwinding / all"
+
+	compare_emitters
+	compare "$work/trace" with_trace on_patient
+	print_ratio "$work/trace" 1 "patient, with trace / without, $count"
+	print_ratio "$work/trace" 3 "patient, with trace / without, CPU per request"
 
 	compare_dumps
 	compare_interposed
