@@ -55,6 +55,7 @@ PROTOS := $(wildcard services/proto/*.proto)
 PROTO_SOURCES := $(PROTOS:services/proto/%.proto=$(BUILD)/proto/%.pb-c.c)
 PROTO_HEADERS := $(PROTO_SOURCES:.c=.h)
 APP_SOURCES := $(wildcard services/app/*.c services/app/faults/*.c)
+DESK_SOURCES := $(wildcard services/desk/*.c)
 TEST_SOURCES := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
 ifeq ($(SAN),thread)
 # It keeps signals back from a thread until that waits in a call it knows: most tests of dumps and
@@ -68,11 +69,13 @@ object = $(1:%.c=$(BUILD)/obj/%.o)
 PROTO_OBJECTS := $(PROTO_SOURCES:.c=.o)
 LIBRARY_OBJECTS := $(call object,$(LIBRARY_SOURCES)) $(PROTO_OBJECTS)
 APP_OBJECTS := $(call object,$(APP_SOURCES))
-TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/services/app/main.o,$(APP_OBJECTS))
+DESK_OBJECTS := $(call object,$(DESK_SOURCES))
+TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o,$(APP_OBJECTS) $(DESK_OBJECTS))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/bench/%)
-OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
+OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(DESK_OBJECTS) \
+	$(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
 
 ifdef V
 quiet =
@@ -81,9 +84,11 @@ quiet = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: build
-build: $(BUILD)/app ## Compile the patient: build/app
+build: $(BUILD)/app $(BUILD)/desk ## Compile the patient and the desk: build/app, build/desk
 
 $(BUILD)/app: $(LIBRARY_OBJECTS) $(APP_OBJECTS)
+$(BUILD)/desk: $(LIBRARY_OBJECTS) $(DESK_OBJECTS)
+$(BUILD)/app $(BUILD)/desk:
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIBRARY_OBJECTS)

@@ -1,6 +1,5 @@
 /* The patient: reads its settings, starts, waits for a signal, drains. */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,14 +9,13 @@
 #include <unistd.h>
 
 #include "app/handlers.h"
-#include "app/health.h"
 #include "app/step.h"
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "debug/debug.h"
+#include "http/program.h"
 
-#define VERSION "0.1.0"
 #define DRAIN_MS 1000 /* leaving the step included; the rest of the promised 2 s is for closing */
 #define POOL_WAIT_MS 100
 #define DEBUG_THREADS 3
@@ -46,25 +44,21 @@ static const struct config_entry entries[] = {
 		"requests that may wait for a business thread"},
 };
 
-#define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
-
 static struct {
 	struct http_server *server;
 	struct http_pool *business, *control, *debug;
 } app;
 
-static void print_help(void)
+static void print_steps(void)
 {
-	puts("sickbay-app: a C server with staged faults, and a debug plane to find them with.\n\n"
-	     "  --health   ask a running one how it is: exit status 0 if well\n"
-	     "  --version\n"
-	     "  --help\n\n"
-	     "Settings are environment variables:\n");
-	config_help(entries, ENTRY_COUNT, stdout);
 	puts("\nSteps:\n");
 	for (int step = 0; step < STEP_COUNT; step++)
 		printf("  %d  %-12s  %s\n", step, step_fault(step)->name, step_fault(step)->does);
 }
+
+static const struct program program = {"sickbay-app",
+	"a C server with staged faults, and a debug plane to find them with.", entries,
+	sizeof(entries) / sizeof(entries[0]), print_steps};
 
 static int lower_nofile(int64_t wanted)
 {
@@ -106,20 +100,6 @@ static int start_pools(const struct settings *settings)
 		&app.debug);
 }
 
-static void explain_listen(const char *listen, int err)
-{
-	if (err == -EADDRINUSE)
-		log_printf("cannot listen on %s: another program does; is another copy running? "
-			   "Set APP_LISTEN to another port",
-			listen);
-	else if (err == -EINVAL)
-		log_printf("cannot listen on \"%s\": APP_LISTEN must be ADDRESS:PORT, for example "
-			   "127.0.0.1:6060",
-			listen);
-	else
-		log_printf("cannot listen on %s: %s", listen, strerror(-err));
-}
-
 static int start(const struct settings *settings)
 {
 	const struct http_server_config config = {.listen = settings->listen,
@@ -130,7 +110,7 @@ static int start(const struct settings *settings)
 
 	err = http_server_create(&config, &app.server);
 	if (err) {
-		explain_listen(settings->listen, err);
+		program_explain_listen(&program, settings->listen, err);
 		return err;
 	}
 	err = start_pools(settings);
@@ -146,22 +126,6 @@ static int start(const struct settings *settings)
 	return err;
 }
 
-/* Go's spelling: every address is ":6060". */
-static const char *spell_listen(const char *listen)
-{
-	static const char any[] = "0.0.0.0";
-
-	return strncmp(listen, any, strlen(any)) == 0 ? listen + strlen(any) : listen;
-}
-
-static void *end_at_once(void *signals)
-{
-	int signal;
-
-	sigwait(signals, &signal);
-	_exit(128 + signal);
-}
-
 static unsigned ms_until(int64_t end_ns)
 {
 	int64_t left_ns = end_ns - clock_monotonic_ns();
@@ -169,14 +133,10 @@ static unsigned ms_until(int64_t end_ns)
 	return left_ns > 0 ? (unsigned)(left_ns / CLOCK_NS_PER_MS) : 0;
 }
 
-static void drain(sigset_t *signals, int signal)
+static void drain(int signal)
 {
 	int64_t end_ns = clock_monotonic_ns() + DRAIN_MS * CLOCK_NS_PER_MS;
-	pthread_t impatient;
 
-	/* A second signal ends it, whatever the first one is still waiting for. */
-	if (pthread_create(&impatient, NULL, end_at_once, signals) == 0)
-		pthread_detach(impatient);
 	log_printf("%s: draining", strsignal(signal));
 	/* Leaving the step lets requests that hang in it answer. */
 	if (step_switch(0, false) != 0)
@@ -189,14 +149,7 @@ static void drain(sigset_t *signals, int signal)
 
 static int serve(const struct settings *settings)
 {
-	sigset_t signals;
-	int signal;
-
-	/* Blocked in every thread there will be: only sigwait() sees them. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	program_block_signals();
 	if (sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) != 0)
 		return -errno;
 
@@ -204,9 +157,8 @@ static int serve(const struct settings *settings)
 	debug_init();
 	if (start(settings) != 0)
 		return -1;
-	log_printf("HTTP server started on %s", spell_listen(settings->listen));
-	sigwait(&signals, &signal);
-	drain(&signals, signal);
+	log_printf("HTTP server started on %s", program_spell_listen(settings->listen));
+	drain(program_await_end());
 	log_puts("Application stopped");
 	return 0;
 }
@@ -223,25 +175,10 @@ static int check(const struct settings *settings)
 int main(int argc, char **argv)
 {
 	struct settings settings;
-	const char *option = argc > 1 ? argv[1] : "";
+	int status = program_options(&program, argc, argv, &settings);
 
-	if (strcmp(option, "--help") == 0) {
-		print_help();
-		return EXIT_SUCCESS;
-	}
-	if (strcmp(option, "--version") == 0) {
-		puts("sickbay-app " VERSION);
-		return EXIT_SUCCESS;
-	}
-	if (argc > 2 || (argc == 2 && strcmp(option, "--health") != 0)) {
-		fprintf(stderr, "sickbay-app: unknown option %s; --help lists those there are\n",
-			argv[argc - 1]);
-		return 2;
-	}
-	if (config_load(entries, ENTRY_COUNT, &settings, stderr) != 0)
-		return 2;
-	if (argc == 2)
-		return health_check(settings.listen) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (status != PROGRAM_GOES_ON)
+		return status;
 	if (check(&settings) != 0)
 		return 2;
 	return serve(&settings) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

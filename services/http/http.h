@@ -113,6 +113,25 @@ uint64_t http_mark(const struct http_job *job);
 /* The path of the job's route, as it was registered: "/debug/vars". */
 const char *http_route_path(const struct http_job *job);
 
+/* ---- files: a directory, served as it is ---- */
+
+struct http_files {
+	const char *path;      /* "/viewer": this and everything below; no "/" at its end */
+	const char *directory; /* looked up anew at each request; need not exist */
+	/* Of every answer, errors too: pairs of a name in small letters and a value, then NULL. Or NULL. */
+	const char *const *headers;
+};
+
+/*
+ * GET and HEAD, with ranges and ETags, of the regular files below a directory. A directory answers
+ * with its index.html. What is missing, a listing, or a symbolic link that leads out of DIRECTORY
+ * is 404; a file that may not be read is 403. Files are read on the loop: for local disks.
+ *
+ * Goes before the routes; call it before http_server_start(). What FILES points to must outlive
+ * the server.
+ */
+void http_server_add_files(struct http_server *server, const struct http_files *files);
+
 /* ---- pools: worker threads for what may block ---- */
 
 struct http_pool_config {

@@ -96,6 +96,7 @@ struct http_loop {
 
 struct http_server {
 	h2o_globalconf_t config;
+	h2o_hostconf_t *host;
 	struct http_route *routes;
 	size_t route_count;
 	struct http_loop *loops;
@@ -111,6 +112,10 @@ struct http_server {
 	pthread_cond_t ready;
 	unsigned ready_count;
 };
+
+/* "ADDRESS:PORT", as http_server_config.listen. Returns 0 or -EINVAL. */
+int http_parse_address(const char *text, struct sockaddr_storage *address, socklen_t *len_bytes)
+	__attribute__((warn_unused_result));
 
 /* The loop that runs on this thread; NULL on any other thread. */
 extern _Thread_local struct http_loop *http_loop_here;
@@ -226,6 +231,8 @@ void http_response_cut(struct http_job *job);
 
 /* ---- router.c ---- */
 
+/* Returns whether REQ was refused for what it is, before its path is looked up. */
+bool http_router_refuse_malformed(h2o_req_t *req);
 int http_router_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 struct http_router {

@@ -72,8 +72,7 @@ static const char *allow_header(unsigned methods)
 	return texts[methods];
 }
 
-/* Returns whether REQ was refused for what it is, before its path is looked up. */
-static bool refuse_malformed(h2o_req_t *req)
+bool http_router_refuse_malformed(h2o_req_t *req)
 {
 	size_t query_bytes = req->query_at == SIZE_MAX ? 0 : req->path.len - req->query_at - 1;
 
@@ -100,7 +99,7 @@ int http_router_on_request(h2o_handler_t *self, h2o_req_t *req)
 	unsigned method = method_of(req);
 	struct match match;
 
-	if (refuse_malformed(req))
+	if (http_router_refuse_malformed(req))
 		return 0;
 	match = match_route(server, req->path_normalized, method);
 	if (match.route)

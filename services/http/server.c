@@ -59,7 +59,7 @@ static int parse_host(
 	return inet_pton(AF_INET6, inner, &in6->sin6_addr) == 1 ? 0 : -EINVAL;
 }
 
-static int parse_address(const char *text, struct sockaddr_storage *address, socklen_t *len_bytes)
+int http_parse_address(const char *text, struct sockaddr_storage *address, socklen_t *len_bytes)
 {
 	const char *colon = strrchr(text, ':');
 	char host[INET6_ADDRSTRLEN + 2];
@@ -77,7 +77,7 @@ static int listen_on(const char *text, int *fd, uint16_t *port)
 	int sock, result, one = 1;
 	socklen_t len_bytes;
 
-	result = parse_address(text, &address, &len_bytes);
+	result = http_parse_address(text, &address, &len_bytes);
 	if (result)
 		return result;
 	sock = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -111,8 +111,6 @@ static void ignore_sigpipe(void)
 static void configure(struct http_server *server, const char *name)
 {
 	h2o_globalconf_t *config = &server->config;
-	struct http_router *router;
-	h2o_hostconf_t *host;
 
 	server->name = xstrdup(name);
 	h2o_config_init(config);
@@ -125,9 +123,18 @@ static void configure(struct http_server *server, const char *name)
 	 * stumbles over.
 	 */
 	config->http2.callbacks.request_shutdown = NULL;
-	host = h2o_config_register_host(config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-	router = (struct http_router *)h2o_create_handler(
-		h2o_config_register_path(host, "/", 0), sizeof(*router));
+	/* A file may change between two requests; h2o's cache would not notice. */
+	config->filecache.capacity = 0;
+	server->host = h2o_config_register_host(
+		config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+}
+
+/* Last: h2o takes the first path that fits, and this one always does. */
+static void add_router(struct http_server *server)
+{
+	struct http_router *router = (struct http_router *)h2o_create_handler(
+		h2o_config_register_path(server->host, "/", 0), sizeof(*router));
+
 	router->super.on_req = http_router_on_request;
 	router->server = server;
 }
@@ -206,6 +213,7 @@ int http_server_start(struct http_server *server)
 {
 	int result = 0;
 
+	add_router(server);
 	while (server->started_count < server->loop_count) {
 		result = start_loop(server, server->started_count);
 		if (result)

@@ -1,0 +1,74 @@
+#include "desk/captures.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/alloc.h"
+#include "common/clock.h"
+
+#define NAME_BYTES_ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+static bool is_shown(const char *name)
+{
+	size_t len_bytes = strspn(name, NAME_BYTES_ALLOWED);
+
+	return name[0] != '.' && name[len_bytes] == '\0' && len_bytes < CAPTURE_NAME_BYTES;
+}
+
+static bool look_at(int directory_fd, const char *name, struct capture *capture)
+{
+	struct stat st;
+
+	if (!is_shown(name) || fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		!S_ISREG(st.st_mode))
+		return false;
+	memcpy(capture->name, name, strlen(name) + 1);
+	capture->size_bytes = st.st_size;
+	capture->modified_ns = st.st_mtim.tv_sec * CLOCK_NS_PER_SEC + st.st_mtim.tv_nsec;
+	return true;
+}
+
+static int newest_first(const void *left, const void *right)
+{
+	const struct capture *a = left, *b = right;
+
+	if (a->modified_ns != b->modified_ns)
+		return a->modified_ns < b->modified_ns ? 1 : -1;
+	return strcmp(a->name, b->name);
+}
+
+int captures_list(const char *directory, struct capture **captures, size_t *count)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	size_t cap = 0;
+
+	*captures = NULL;
+	*count = 0;
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (*count == cap) {
+			cap = cap ? 2 * cap : 16;
+			*captures = xrealloc(*captures, cap, sizeof(**captures));
+		}
+		*count += look_at(dirfd(dir), entry->d_name, &(*captures)[*count]);
+	}
+	closedir(dir);
+	if (*count)
+		qsort(*captures, *count, sizeof(**captures), newest_first);
+	return 0;
+}
+
+bool capture_is_trace(const struct capture *capture)
+{
+	static const char ending[] = ".pftrace";
+	size_t len_bytes = strlen(capture->name), ending_bytes = strlen(ending);
+
+	return len_bytes > ending_bytes &&
+	       strcmp(capture->name + len_bytes - ending_bytes, ending) == 0;
+}

@@ -1,0 +1,30 @@
+/*
+ * captures: what lies in the captures directory, as far as the desk shows it.
+ *
+ * Shape:     regular files whose names have nothing but letters, digits, ".", "_" and "-", do not
+ *            begin with a "." and are shorter than CAPTURE_NAME_BYTES; newest first.
+ * Returns:   captures_list() 0, or -errno where the directory could not be read.
+ * Ownership: the caller frees the list with free(); it is NULL where there is none.
+ * Thread:    MT-Safe; may block on the disk.
+ */
+#ifndef SICKBAY_DESK_CAPTURES_H
+#define SICKBAY_DESK_CAPTURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CAPTURE_NAME_BYTES 128
+
+struct capture {
+	char name[CAPTURE_NAME_BYTES];
+	int64_t size_bytes;
+	int64_t modified_ns; /* since 1970, UTC */
+};
+
+int captures_list(const char *directory, struct capture **captures, size_t *count)
+	__attribute__((warn_unused_result));
+/* Whether the viewer opens it. */
+bool capture_is_trace(const struct capture *capture);
+
+#endif

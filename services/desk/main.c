@@ -1,0 +1,96 @@
+/* The desk: the page that a browser opens, and the viewer of traces behind it. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "debug/debug.h"
+#include "desk/pages.h"
+#include "http/program.h"
+
+#define DRAIN_MS 1000
+#define POOL_WAIT_MS 100
+
+struct settings {
+	const char *listen;
+	struct pages_config pages;
+};
+
+#define SETTING(field) offsetof(struct settings, field)
+
+static const struct config_entry entries[] = {
+	{"DESK_LISTEN", CONFIG_STRING, SETTING(listen), "127.0.0.1:8000", 0, 0,
+		"address and port to listen on"},
+	{"DESK_CAPTURES", CONFIG_STRING, SETTING(pages.captures), "profiles/captures", 0, 0,
+		"directory of the captures"},
+	{"DESK_WWW", CONFIG_STRING, SETTING(pages.www), "services/desk/www", 0, 0,
+		"directory of the pages"},
+	{"DESK_VIEWER", CONFIG_STRING, SETTING(pages.viewer), "build/viewer", 0, 0,
+		"directory of the viewer's engine; 'make viewer' fills it"},
+};
+
+static const struct program program = {"sickbay-desk",
+	"the page of captures, and the viewer of traces.", entries,
+	sizeof(entries) / sizeof(entries[0]), NULL};
+
+static struct {
+	struct http_server *server;
+	struct http_pool *pages, *debug;
+} desk;
+
+static int start_pools(void)
+{
+	int err = http_pool_create(
+		&(struct http_pool_config){.name = "page", .thread_count = 2, .queue_max = 256},
+		&desk.pages);
+
+	if (err)
+		return err;
+	return http_pool_create(&(struct http_pool_config){.name = "debug",
+					.thread_count = 2,
+					.queue_max = 64,
+					.on_thread_start = debug_observe_thread},
+		&desk.debug);
+}
+
+static int start(const struct settings *settings)
+{
+	const struct http_server_config config = {.listen = settings->listen, .name = "sickbay"};
+	int err = http_server_create(&config, &desk.server);
+
+	if (err) {
+		program_explain_listen(&program, settings->listen, err);
+		return err;
+	}
+	err = start_pools();
+	if (!err) {
+		debug_mount(desk.server, desk.debug);
+		pages_mount(desk.server, desk.pages, &settings->pages);
+		err = http_server_start(desk.server);
+	}
+	if (err)
+		log_printf("cannot start: %s", strerror(-err));
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings;
+	int status = program_options(&program, argc, argv, &settings);
+
+	if (status != PROGRAM_GOES_ON)
+		return status;
+	program_block_signals();
+	log_printf("Desk started with PID %d", (int)getpid());
+	debug_init();
+	if (start(&settings) != 0)
+		return EXIT_FAILURE;
+	log_printf("HTTP server started on %s", program_spell_listen(settings.listen));
+	log_printf("%s: draining", strsignal(program_await_end()));
+	http_server_stop(desk.server, DRAIN_MS);
+	http_pool_stop(desk.pages, POOL_WAIT_MS);
+	http_pool_stop(desk.debug, POOL_WAIT_MS);
+	log_puts("Desk stopped");
+	return EXIT_SUCCESS;
+}

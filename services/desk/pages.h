@@ -1,0 +1,27 @@
+/*
+ * pages: the desk's own pages and files.
+ *
+ *     /             what was captured, newest first
+ *     /captures/    the captures themselves, read only
+ *     /viewer/      the viewer of traces; /viewer/perfetto/ is the engine it stands on
+ *     /assets/      what the pages share
+ *
+ * Every answer forbids the browser to fetch anything from elsewhere.
+ */
+#ifndef SICKBAY_DESK_PAGES_H
+#define SICKBAY_DESK_PAGES_H
+
+#include "http/http.h"
+
+/* Directories; none needs to exist. */
+struct pages_config {
+	const char *captures;
+	const char *www;    /* services/desk/www */
+	const char *viewer; /* what docker/viewer.sh makes */
+};
+
+/* Before http_server_start(); CONFIG's strings and POOL must outlive the server. Main thread only. */
+void pages_mount(
+	struct http_server *server, struct http_pool *pool, const struct pages_config *config);
+
+#endif
