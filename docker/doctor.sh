@@ -90,13 +90,13 @@ check_disk() {
 
 port_in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# check_port SETTING DEFAULT SERVICE_PORT: free, or held by this very stack.
+# check_port SETTING DEFAULT [SERVICE]: free, or held by this very stack.
 check_port() {
-	local port
+	local port service=${3:-anchor}
 	port=$(setting "$1" "$2")
 	if ! port_in_use "$port"; then
 		row ok "port $port" "free"
-	elif [ "$(docker compose port anchor "$3" 2>/dev/null)" = "127.0.0.1:$port" ]; then
+	elif [ "$(docker compose port "$service" "$2" 2>/dev/null)" = "127.0.0.1:$port" ]; then
 		row ok "port $port" "held by this stack"
 	else
 		row FAIL "port $port" "in use by another program" "" "end that program ('ss -tlnp' names it), or choose another: $1=$((port + 10000)) make up"
@@ -104,9 +104,10 @@ check_port() {
 }
 
 check_ports() {
-	check_port SICKBAY_PORT_APP 6060 6060
-	check_port SICKBAY_PORT_PPROF 9000 9000
-	check_port SICKBAY_PORT_PPROF2 9001 9001
+	check_port SICKBAY_PORT_DESK 8000 desk
+	check_port SICKBAY_PORT_APP 6060
+	check_port SICKBAY_PORT_PPROF 9000
+	check_port SICKBAY_PORT_PPROF2 9001
 }
 
 # attaches: strace in the toolbox holds the patient for a moment (124: until timeout ended it).

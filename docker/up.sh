@@ -7,8 +7,8 @@ cd "$(dirname "$0")"
 . ./lib.sh
 cd ..
 
-# port_of PORT: where the anchor's PORT is found on this machine.
-port_of() { docker compose port anchor "$1" 2>/dev/null | sed 's/.*://'; }
+# port_of SERVICE PORT: where it is found on this machine.
+port_of() { docker compose port "$1" "$2" 2>/dev/null | sed 's/.*://'; }
 
 build_images() {
 	local begun=$SECONDS log
@@ -36,13 +36,15 @@ start_stack() {
 }
 
 farewell() {
-	local app pprof
-	app=$(port_of 6060)
-	pprof=$(port_of 9000)
+	local app pprof desk
+	app=$(port_of anchor 6060)
+	pprof=$(port_of anchor 9000)
+	desk=$(port_of desk 8000)
 	cat <<TEXT
 
 The patient is up.
-    open     http://127.0.0.1:$app/debug/pprof/
+    open     http://127.0.0.1:$desk/                       the desk: captures, and the viewer of traces
+             http://127.0.0.1:$app/debug/pprof/           the patient's profiles
     type     make shell                                   the toolbox: pprof, lsof, strace, gdb, ...
     try      curl 'http://127.0.0.1:$app/goto?step=2'         the patient now burns CPU
              curl http://127.0.0.1:$app/                      (5 seconds)
@@ -57,6 +59,7 @@ main() {
 	docker/engine.sh
 	docker/doctor.sh --quick
 	docker/base-image.sh
+	docker/viewer.sh
 	build_images
 	start_stack
 	farewell

@@ -113,7 +113,7 @@ static void home_work(struct http_job *job)
 		http_header(job, headers[i], headers[i + 1]);
 	if (err) {
 		http_reply_text(job, 500,
-			"%s cannot be read: %s. DESK_CAPTURES names another directory.",
+			"%s, where captures lie, cannot be read: %s.",
 			captures_directory, strerror(-err));
 		return;
 	}

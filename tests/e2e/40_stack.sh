@@ -8,8 +8,9 @@ test_stack_ports_are_bound_to_loopback_only() {
 	local bound
 	bound=$(docker ps --filter "label=com.docker.compose.project=$STACK" --quiet |
 		xargs docker inspect --format '{{range $port, $where := .NetworkSettings.Ports}}{{range $where}}{{.HostIp}} {{$port}}{{"\n"}}{{end}}{{end}}' | sed '/^$/d')
-	expect_equal "$(sort <<<"$bound" | tr '\n' ' ')" '127.0.0.1 6060/tcp 127.0.0.1 9000/tcp 127.0.0.1 9001/tcp ' 'what is published'
+	expect_equal "$(sort <<<"$bound" | tr '\n' ' ')" '127.0.0.1 6060/tcp 127.0.0.1 8000/tcp 127.0.0.1 9000/tcp 127.0.0.1 9001/tcp ' 'what is published'
 	expect_match "$(from_host "$(published 6060)" /healthz)" ' 200 OK' '/healthz from this machine'
+	expect_match "$(from_host "$(published 8000 desk)" /)" ' 200 OK' 'the desk from this machine'
 }
 
 test_stack_patient_is_locked_up() {
@@ -103,4 +104,24 @@ test_stack_bare_compose_up_of_a_fresh_clone() {
 		stack_down
 	)
 	rm -rf "$clone"
+}
+
+test_stack_desk_is_locked_up() {
+	local status
+	status=$(docker exec "$(container desk)" cat /proc/1/status)
+	expect_match "$status" '^Uid:	10001	10001	10001	10001$'
+	expect_match "$status" '^CapBnd:	0000000000000000$'
+	expect_match "$status" '^NoNewPrivs:	1$'
+	expect_equal "$(state_of desk '{{.HostConfig.ReadonlyRootfs}}')" true 'read-only root'
+	! docker exec "$(container desk)" sh -c 'echo x >/captures/x' 2>/dev/null || fail 'the desk can write captures'
+}
+
+test_stack_desk_shows_what_the_toolbox_captures() {
+	local port
+	port=$(published 8000 desk)
+	toolbox 'echo something >/captures/e2e.pftrace'
+	expect_match "$(from_host "$port" /)" 'href="/viewer/\?url=/captures/e2e\.pftrace"' 'the list of captures'
+	expect_match "$(from_host "$port" /captures/e2e.pftrace)" '^something' 'the capture'
+	toolbox 'rm /captures/e2e.pftrace'
+	expect_match "$(from_host "$port" /captures/e2e.pftrace)" ' 404 ' 'the capture once it is gone'
 }

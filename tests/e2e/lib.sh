@@ -146,7 +146,7 @@ cpu_ticks() { toolbox 'sed "s/.*) //" /proc/$APP_PID/stat' | awk '{ print $12 + 
 stack_up() {
 	STACK=$E2E_PROJECT-$1
 	echo "$STACK" >>"$OUT/projects"
-	env SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 "${@:2}" \
+	env SICKBAY_PORT_DESK=0 SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 "${@:2}" \
 		docker compose -p "$STACK" up --detach --wait --wait-timeout 60 --no-build </dev/null
 }
 
@@ -160,8 +160,8 @@ from_host() {
 		cat <&3' from_host "$1" "$2" 2>/dev/null | tr -d '\0'
 }
 
-# published PORT: where the current stack's PORT is found on this machine.
-published() { compose port anchor "$1" | sed 's/.*://'; }
+# published PORT [SERVICE]: where the current stack's PORT is found on this machine.
+published() { compose port "${2:-anchor}" "$1" | sed 's/.*://'; }
 
 # ---- running ------------------------------------------------------------------------------------
 
