@@ -96,6 +96,69 @@ exports.TrackGroupPanel`],
     ctx.lineWidth = 1;`,
 		`    ctx.strokeStyle = css_constants.TRACK_BORDER_COLOR;
     ctx.lineWidth = 1;`],
+	['the search box says that it takes SQL too',
+		`    [SEARCH]: 'Search',`,
+		`    [SEARCH]: 'Search; or type : and then SQL',`],
+	['slices of a selected area have their self time, in the query',
+		`        count(1) as occurrences
+        FROM slices
+        WHERE`,
+		`        sum(dur - ifnull(children_dur, 0)) as self_dur,
+        count(1) as occurrences
+        FROM slices
+        LEFT JOIN (SELECT parent_id AS id, sum(dur) AS children_dur FROM slice GROUP BY parent_id) USING (id)
+        WHERE`],
+	['and in the table, where more than 65535 are counted right',
+		`                title: 'Avg Wall duration (ms)',
+                kind: 'TIMESTAMP_NS',
+                columnConstructor: Float64Array,
+                columnId: 'avg_dur'
+            },
+            {
+                title: 'Occurrences',
+                kind: 'NUMBER',
+                columnConstructor: Uint16Array,
+                columnId: 'occurrences',
+                sum: true
+            }
+        ];
+    }
+}
+exports.SliceAggregationController`,
+		`                title: 'Self duration (ms)',
+                kind: 'TIMESTAMP_NS',
+                columnConstructor: Float64Array,
+                columnId: 'self_dur',
+                sum: true
+            },
+            {
+                title: 'Avg Wall duration (ms)',
+                kind: 'TIMESTAMP_NS',
+                columnConstructor: Float64Array,
+                columnId: 'avg_dur'
+            },
+            {
+                title: 'Occurrences',
+                kind: 'NUMBER',
+                columnConstructor: Uint32Array,
+                columnId: 'occurrences',
+                sum: true
+            }
+        ];
+    }
+}
+exports.SliceAggregationController`],
+	['the first tab is shown until a person chooses one, so that Slices come before Flow Events',
+		`                // Update currentTab in case we didn't have one before.
+                globals.globals.dispatch(actions.Actions.setCurrentTab({ tab: tab.key }));
+`,
+		''],
+	['rows of SQL are shown when they come',
+		`function publishQueryResult(args) {
+    globals.globals.queryResults.set(args.id, args.data);`,
+		`function publishQueryResult(args) {
+    globals.globals.queryResults.set(args.id, args.data);
+    globals.globals.dispatch(actions.Actions.setCurrentTab({ tab: 'query_result' }));`],
 	['no analytics',
 		`    if ((window.location.origin.startsWith('http://localhost:') ||
         window.location.origin.endsWith('.perfetto.dev')) &&
