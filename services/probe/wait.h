@@ -55,8 +55,8 @@ struct wait_mark {
 };
 
 struct probe_wait_listener {
-	unsigned
-		kinds; /* whose ends are told: a bit each. Of the others, and with none, nothing is paid */
+	/* Whose ends are told, a bit each. Those that nobody wants cost one predictable branch. */
+	unsigned kinds;
 	void (*on_wait_end)(const struct probe_wait *wait, int64_t now_ns);
 	/*
 	 * Before a mutex is unlocked that others wait for; may be NULL. WAITED_NS: how long they did,
