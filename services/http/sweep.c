@@ -23,9 +23,14 @@ static struct http_job *job_of(h2o_linklist_t *node)
 void http_sweep_add(struct http_job *job)
 {
 	struct http_loop *loop = job->loop;
+	int64_t now_ns;
 
-	if (!loop->pending_count++)
-		loop->next_poll_ns = clock_monotonic_ns() + SWEEP_POLL_NS;
+	if (!loop->pending_count++) {
+		now_ns = clock_monotonic_ns();
+		/* Unless it is due: a job that comes and goes faster than that is looked at too. */
+		if (now_ns - loop->next_poll_ns > SWEEP_POLL_NS)
+			loop->next_poll_ns = now_ns + SWEEP_POLL_NS;
+	}
 	h2o_linklist_insert(&loop->pending, &job->pending);
 	if (job->next && job->due_ns < loop->next_timer_ns)
 		loop->next_timer_ns = job->due_ns;

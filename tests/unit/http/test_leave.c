@@ -74,7 +74,21 @@ static void on_short_wait(struct http_job *job)
 	http_after(job, 400, answer);
 }
 
+/* Waits less than clients are looked at, again and again. */
+static void wait_again(struct http_job *job)
+{
+	http_after(job, 20, wait_again);
+}
+
+static void on_waits(struct http_job *job)
+{
+	watch(job);
+	wait_again(job);
+	sem_post(&working);
+}
+
 static const struct http_route routes[] = {
+	{"/waits", HTTP_GET, on_waits, NULL},
 	{"/work", HTTP_GET, on_work, NULL},
 	{"/wait", HTTP_GET, on_wait, NULL},
 	{"/short", HTTP_GET, on_short_wait, NULL},
@@ -113,13 +127,12 @@ static void expect_soon(sem_t *event, int64_t since_ns)
 	assert_true(clock_monotonic_ns() - since_ns < LEAVE_NOTICED_MS * CLOCK_NS_PER_MS);
 }
 
-static void noticed_while_waiting(void **state)
+static void noticed_at(const char *target)
 {
 	size_t fds = client_open_fds();
 	int64_t since_ns;
-	int fd = client_ask(server, "/wait");
+	int fd = client_ask(server, target);
 
-	(void)state;
 	client_await(&working);
 	since_ns = clock_monotonic_ns();
 	close(fd);
@@ -127,6 +140,18 @@ static void noticed_while_waiting(void **state)
 	/* The timer goes with it. */
 	expect_soon(&freed, since_ns);
 	client_await_fds(fds);
+}
+
+static void noticed_while_waiting(void **state)
+{
+	(void)state;
+	noticed_at("/wait");
+}
+
+static void noticed_between_short_waits(void **state)
+{
+	(void)state;
+	noticed_at("/waits");
 }
 
 static void noticed_while_running(void **state)
@@ -274,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(noticed_while_waiting, start, stop),
+		cmocka_unit_test_setup_teardown(noticed_between_short_waits, start, stop),
 		cmocka_unit_test_setup_teardown(noticed_while_running, start, stop),
 		cmocka_unit_test_setup_teardown(dropped_while_queued, start, stop),
 		cmocka_unit_test_setup_teardown(not_called_after_an_answer, start, stop),
