@@ -104,6 +104,7 @@ main() {
 	rm -rf "${OUT:?}"/*
 	trap tear_down EXIT
 	trap interrupted INT TERM HUP
+	quietly 'fetching what reads traces' docker/npm.sh perfetto-ui argent
 	quietly 'building the images' docker compose -p "$E2E_PROJECT" build
 	quietly 'removing what an earlier run left' docker compose -p "$E2E_PROJECT" down --volumes --remove-orphans --timeout 1
 	quietly 'starting the stack' docker compose -p "$E2E_PROJECT" up --detach --wait --wait-timeout 60 --no-build
