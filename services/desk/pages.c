@@ -112,8 +112,7 @@ static void home_work(struct http_job *job)
 	for (size_t i = 0; headers[i]; i += 2)
 		http_header(job, headers[i], headers[i + 1]);
 	if (err) {
-		http_reply_text(job, 500,
-			"%s, where captures lie, cannot be read: %s.",
+		http_reply_text(job, 500, "%s, where captures lie, cannot be read: %s.",
 			captures_directory, strerror(-err));
 		return;
 	}

@@ -123,8 +123,6 @@ static void configure(struct http_server *server, const char *name)
 	 * stumbles over.
 	 */
 	config->http2.callbacks.request_shutdown = NULL;
-	/* A file may change between two requests; h2o's cache would not notice. */
-	config->filecache.capacity = 0;
 	server->host = h2o_config_register_host(
 		config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 }

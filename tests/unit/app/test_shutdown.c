@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "http/health.h"
+
 /* The program itself, under another name. */
 int patient_main(int argc, char **argv);
 #define main patient_main

@@ -1,0 +1,200 @@
+/* The desk's pages over real sockets: the list of captures, and what lies behind it. */
+#include "../http/client.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "desk/captures.h"
+#include "desk/pages.h"
+
+static char captures[] = "/tmp/sickbay-captures-XXXXXX";
+static struct http_server *server;
+static struct http_pool *pool;
+
+static void write_capture(const char *name, size_t len_bytes, time_t modified)
+{
+	const struct timespec times[2] = {{modified, 0}, {modified, 0}};
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", captures, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len_bytes), 0);
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
+static int empty(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s && mkdir %s", captures, captures);
+	return system(command);
+}
+
+static int start(void **state)
+{
+	static const struct pages_config config = {captures, "services/desk/www", "/nonexistent"};
+	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
+	const struct http_pool_config threads = {"page", 1, 8, NULL};
+
+	(void)state;
+	assert_non_null(mkdtemp(captures));
+	assert_int_equal(http_server_create(&listen, &server), 0);
+	assert_int_equal(http_pool_create(&threads, &pool), 0);
+	pages_mount(server, pool, &config);
+	assert_int_equal(http_server_start(server), 0);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	char command[128];
+
+	(void)state;
+	http_server_stop(server, 1000);
+	http_pool_stop(pool, 1000);
+	snprintf(command, sizeof(command), "rm -rf %s", captures);
+	return system(command);
+}
+
+static struct client_response get(const char *target)
+{
+	struct client_response response;
+
+	client_get(server, target, &response);
+	return response;
+}
+
+static void expect_in(const char *text, const char *wanted)
+{
+	if (!strstr(text, wanted))
+		fail_msg("no \"%s\" in:\n%s", wanted, text);
+}
+
+static void lists_the_newest_first(void **state)
+{
+	struct capture *list;
+	size_t count;
+
+	(void)state;
+	write_capture("b.pftrace", 10, 1000);
+	write_capture("a.pftrace", 10, 1000);
+	write_capture("new.pb.gz", 12345, 3000);
+	assert_int_equal(captures_list(captures, &list, &count), 0);
+	assert_int_equal(count, 3);
+	assert_string_equal(list[0].name, "new.pb.gz");
+	assert_int_equal(list[0].size_bytes, 12345);
+	assert_false(capture_is_trace(&list[0]));
+	assert_string_equal(list[1].name, "a.pftrace");
+	assert_true(capture_is_trace(&list[1]));
+	assert_string_equal(list[2].name, "b.pftrace");
+	free(list);
+}
+
+static void shows_only_plain_names(void **state)
+{
+	static const char *const odd[] = {".gitkeep", "<script>", "a b", "quote\"", "per%cent",
+		"новый", "semi;colon", "line\nbreak"};
+	char long_name[CAPTURE_NAME_BYTES + 1];
+	struct capture *list;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		write_capture(odd[i], 1, 1000);
+	memset(long_name, 'x', CAPTURE_NAME_BYTES);
+	long_name[CAPTURE_NAME_BYTES] = '\0';
+	write_capture(long_name, 1, 1000);
+	long_name[CAPTURE_NAME_BYTES - 1] = '\0';
+	write_capture(long_name, 1, 1000);
+	assert_int_equal(captures_list(captures, &list, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(list[0].name, long_name);
+	free(list);
+}
+
+static void leaves_out_what_is_no_file(void **state)
+{
+	struct capture *list;
+	char path[64];
+	size_t count;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/directory", captures);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/link", captures);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(captures_list(captures, &list, &count), 0);
+	assert_int_equal(count, 0);
+	free(list);
+}
+
+static void home_links_to_everything(void **state)
+{
+	struct client_response response;
+
+	(void)state;
+	write_capture("step-2.pftrace", 1600000, 1531403144);
+	write_capture("cpu.pb.gz", 999, 1000);
+	response = get("/");
+	assert_int_equal(response.status, 200);
+	expect_in(response.head, "\r\nContent-Type: text/html; charset=utf-8\r\n");
+	expect_in(response.head, "content-security-policy: default-src 'self'");
+	expect_in(response.body, "<td class=\"name\">step-2.pftrace<td class=\"size\">1.6 MB");
+	expect_in(response.body, "<time datetime=\"2018-07-12T13:45:44Z\">");
+	expect_in(response.body, "href=\"/viewer/?url=/captures/step-2.pftrace\"");
+	expect_in(response.body, "<td class=\"name\">cpu.pb.gz<td class=\"size\">999 B");
+	expect_in(response.body, "<a download href=\"/captures/cpu.pb.gz\">");
+	assert_null(strstr(response.body, "url=/captures/cpu.pb.gz"));
+	assert_int_equal(get("/captures/cpu.pb.gz").body_len_bytes, 999);
+}
+
+static void home_says_what_to_do_where_nothing_is(void **state)
+{
+	struct client_response response = get("/");
+
+	(void)state;
+	assert_int_equal(response.status, 200);
+	expect_in(response.body, "Nothing was captured yet");
+	assert_int_equal(rmdir(captures), 0);
+	response = get("/");
+	assert_int_equal(response.status, 500);
+	expect_in(response.body, "cannot be read: No such file or directory");
+}
+
+static void serves_the_viewer_without_its_engine(void **state)
+{
+	struct client_response response = get("/viewer/?url=/captures/x.pftrace");
+
+	(void)state;
+	assert_int_equal(response.status, 200);
+	expect_in(response.body, "viewer.js");
+	expect_in(response.head, "content-security-policy: default-src 'self'");
+	assert_int_equal(get("/viewer/viewer.js").status, 200);
+	assert_int_equal(get("/assets/handover.js").status, 200);
+	response = get("/viewer/perfetto/frontend_bundle.js");
+	assert_int_equal(response.status, 404);
+	expect_in(response.head, "x-content-type-options: nosniff");
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, empty)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(lists_the_newest_first),
+		TEST(shows_only_plain_names),
+		TEST(leaves_out_what_is_no_file),
+		TEST(home_links_to_everything),
+		TEST(home_says_what_to_do_where_nothing_is),
+		TEST(serves_the_viewer_without_its_engine),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
