@@ -157,7 +157,7 @@ run: ## Build the patient and run it here, without containers
 DIRECT := $(strip $(SICKBAY_IN_DEV)$(HOST))
 SWITCHES := $(foreach v,V DEBUG SAN ONLY BENCH_SECONDS BENCH_ROUNDS,$(if $($v),$v='$($v)'))
 
-.PHONY: unit unit-programs lint format check bench e2e test
+.PHONY: unit unit-programs lint format check bench e2e browser test
 ifneq ($(DIRECT),)
 
 CHOSEN_PROGRAMS := $(if $(ONLY),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(ONLY),$p),$p)),$(TEST_PROGRAMS))
@@ -194,10 +194,18 @@ endif
 e2e: ## The whole stack under test, with its own name and ports
 	@docker/engine.sh
 	@docker/base-image.sh
+	@docker/viewer.sh
 	@tests/e2e/run.sh
 
-test: ## lint, unit, e2e; one line 'N passed, N failed' each
-	@failed=; for layer in lint unit e2e; do \
+browser: ## The desk's pages in a real browser (TRACE=file: with that trace)
+	@docker/engine.sh
+	@docker/base-image.sh
+	@docker/viewer.sh
+	@docker/npm.sh perfetto-ui argent playwright-core
+	@tests/browser/run.sh
+
+test: ## lint, unit, e2e, browser; one line 'N passed, N failed' each
+	@failed=; for layer in lint unit e2e browser; do \
 		$(MAKE) --no-print-directory $$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "test: not green:$$failed"; exit 1; fi

@@ -38,7 +38,7 @@ function noticeMissingEngine() {
 	const command = document.createElement('code');
 
 	command.textContent = 'make up';
-	notice('The viewer’s engine is not in this image: npm did not answer when the image was built. ' +
+	notice('The viewer’s engine, a package of npm, is not in this image. ' +
 		'Once this machine is online, type ', command, ' in Sickbay’s folder, and load this page again. ' +
 		'Until then the trace can be downloaded, or opened in ui.perfetto.dev.');
 }

@@ -1,0 +1,86 @@
+// What a test of pages may use: a browser, a page that is watched, and the report in the words of the
+// other suites. A test is a function that throws; each gets a page of its own.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import {chromium} from '../../build/npm/playwright-core/index.mjs';
+
+const OUT = path.join(import.meta.dirname, 'out');
+const WAIT_MS = 30000;
+const CHROMIUM = {
+	executablePath: '/usr/bin/chromium',
+	// Root has no sandbox, a container little shared memory; the rest keeps the browser itself quiet.
+	args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-sync',
+		'--disable-background-networking', '--disable-component-update'],
+};
+
+const tests = [];
+
+// OPTIONS.expected: a pattern of console errors that belong to the test.
+export function test(name, run, options = {}) {
+	tests.push({name, run, options});
+}
+
+// Watches what a page says and asks. ORIGIN is the only host it may speak to.
+function watch(page, origin, expected) {
+	const complaints = [];
+
+	page.on('console', message => {
+		if (message.type() === 'error' && !expected?.test(message.text()))
+			complaints.push(`console: ${message.text()}`);
+	});
+	page.on('pageerror', error => complaints.push(`uncaught: ${error.message}`));
+	page.on('request', request => {
+		const url = new URL(request.url());
+
+		if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin)
+			complaints.push(`a request to ${url.href}`);
+	});
+	return complaints;
+}
+
+async function runOne(browser, {name, run, options}, origins) {
+	const origin = origins[options.desk ?? 'desk'];
+	const context = await browser.newContext({
+		baseURL: origin, viewport: {width: 1280, height: 800}, acceptDownloads: true,
+	});
+	const page = await context.newPage();
+	const complaints = watch(page, origin, options.expected);
+
+	context.setDefaultTimeout(WAIT_MS);
+	try {
+		await run(page);
+		assert.deepEqual(complaints, [], 'the page complained');
+		return true;
+	} catch (error) {
+		console.log(`FAIL  ${name}`);
+		console.log([error.stack, ...complaints].join('\n').replace(/^/gm, '      '));
+		return false;
+	} finally {
+		await page.screenshot({path: path.join(OUT, `${name.replace(/\W+/g, '-')}.png`)}).catch(() => {});
+		await context.close();
+	}
+}
+
+// ORIGINS: of the desks, by name; a test chooses with options.desk.
+export async function runTests(origins) {
+	const only = new RegExp(process.env.ONLY ?? '');
+	const chosen = tests.filter(({name}) => only.test(name));
+	let passed = 0;
+
+	fs.mkdirSync(OUT, {recursive: true});
+	const browser = await chromium.launch(CHROMIUM);
+
+	for (const one of chosen) {
+		const begun = performance.now();
+
+		if (await runOne(browser, one, origins)) {
+			passed++;
+			console.log(`ok    ${one.name} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
+		}
+	}
+	await browser.close();
+	console.log(`browser: ${passed} passed, ${chosen.length - passed} failed`);
+	return passed > 0 && passed === chosen.length;
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The desk's pages in a real browser. Two desks are started, one of them without the viewer's engine,
+# with a network of their own that leads nowhere; the browser shares it. All of it is gone afterwards.
+#
+#   ONLY=pattern    tests whose name matches
+#   TRACE=file      the trace to look at, instead of a small one that is made for it
+# Screenshots are in tests/browser/out.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+OUT=tests/browser/out
+IMAGE=sickbay-desk:test
+NAME=sickbay-browser-$$
+
+say() { echo "browser: $*"; }
+
+tear_down() { docker rm --force --volumes "$NAME" "$NAME-without" >/dev/null 2>&1 || true; }
+
+# start_desk NAME PORT [OPTION]...
+start_desk() {
+	docker run --detach --name "$1" --read-only --cap-drop ALL --user 10001:10001 \
+		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures:ro" "${@:3}" "$IMAGE" >/dev/null
+}
+
+build_desk() {
+	SICKBAY_TAG=test docker compose -p sickbay-browser build desk >"$OUT/build.log" 2>&1 && return
+	cat "$OUT/build.log" >&2
+	say "the desk's image could not be built. What failed is above."
+	echo 'browser: 0 passed, 1 failed'
+	exit 1
+}
+
+main() {
+	local trace=$OUT/captures/fixture.pftrace
+	rm -rf "$OUT"
+	mkdir -p "$OUT/captures"
+	trap tear_down EXIT
+	trap 'exit 130' INT TERM HUP
+	build_desk
+	if [ -n "${TRACE:-}" ]; then
+		trace=$OUT/captures/$(basename "$TRACE")
+		cp "$TRACE" "$trace"
+	else
+		docker/dev.sh browser node tests/trace/fixture.mjs "$trace"
+	fi
+	chmod a+r "$trace"
+	start_desk "$NAME" 8000 --network none
+	start_desk "$NAME-without" 8001 --network "container:$NAME" --env DESK_VIEWER=/nonexistent
+	BROWSER_NETWORK=container:$NAME docker/dev.sh browser env "TRACE=$trace" "ONLY=${ONLY:-}" \
+		DESK=http://localhost:8000 DESK_WITHOUT=http://localhost:8001 node tests/browser/main.mjs
+}
+
+main
