@@ -97,6 +97,8 @@ void emit_release(struct writer *writer)
 {
 	size_t number = (size_t)(writer - writers);
 
+	/* Who has it next may be seen before it was looked at. */
+	writer->is_last = false;
 	atomic_store_explicit(&writer->track, 0, memory_order_relaxed);
 	atomic_fetch_or_explicit(
 		&free_writers[number / SET_BITS], 1ull << number % SET_BITS, memory_order_release);
