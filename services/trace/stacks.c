@@ -13,7 +13,7 @@ static struct probe_ring *ring;
 static atomic_uint_fast64_t last_ticket;
 static struct {
 	_Atomic(uint64_t) ticket;
-	const struct depot_stack *stack;
+	_Atomic(const struct depot_stack *) stack;
 } unwound[TICKETS];
 
 static void on_stack(const struct probe_stack *stack, void *context)
@@ -22,7 +22,9 @@ static void on_stack(const struct probe_stack *stack, void *context)
 
 	(void)context;
 	atomic_store_explicit(&unwound[i].ticket, 0, memory_order_relaxed);
-	unwound[i].stack = probe_depot_put(stack->pcs, stack->pc_count);
+	/* Who sees this stack sees the ticket that it replaces no more. */
+	atomic_store_explicit(&unwound[i].stack, probe_depot_put(stack->pcs, stack->pc_count),
+		memory_order_release);
 	atomic_store_explicit(&unwound[i].ticket, stack->tag, memory_order_release);
 }
 
@@ -52,8 +54,12 @@ void stacks_flush(void)
 const struct depot_stack *stacks_of(uint64_t ticket)
 {
 	size_t i = ticket % TICKETS;
+	const struct depot_stack *stack;
 
 	if (ticket == 0 || atomic_load_explicit(&unwound[i].ticket, memory_order_acquire) != ticket)
 		return NULL;
-	return unwound[i].stack;
+	stack = atomic_load_explicit(&unwound[i].stack, memory_order_acquire);
+	if (atomic_load_explicit(&unwound[i].ticket, memory_order_relaxed) != ticket)
+		return NULL;
+	return stack;
 }
