@@ -74,7 +74,9 @@ void requests_begin(struct requests *requests, uint64_t number, const char *name
 	struct request *request = find_or_add(requests, number);
 	struct encoder_event *event = &request->begin.event;
 
-	request->state = OPEN;
+	/* Its end may have been read before, from another thread. */
+	if (request->end_ns == 0)
+		request->state = OPEN;
 	event->type = ENCODER_BEGIN;
 	event->time_ns = time_ns;
 	event->name = name;
