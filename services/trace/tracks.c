@@ -83,9 +83,8 @@ void tracks_add(struct tracks *tracks, uint64_t track, pid_t tid, const char *na
 	*thread = (struct thread_track){.track = track, .tid = tid};
 	hash_index_add(&tracks->index, hash_u64(HASH_SEED, track), tracks->count++);
 	if (name)
-		set_name(tracks, thread, name);
-	else
-		describe(tracks, thread);
+		strncpy(thread->name, name, sizeof(thread->name) - 1);
+	describe(tracks, thread);
 }
 
 static void look_at(struct probe_thread *thread, void *context)
