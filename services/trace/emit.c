@@ -25,6 +25,7 @@ static atomic_uint_fast64_t dropped_count, thinned_count, admitted_count, last_n
 
 static __thread struct writer *self;
 static __thread bool self_has_ended;
+static __thread bool is_inside; /* of an emitter: who finds it so is a signal handler */
 
 /* ---- writers ---- */
 
@@ -89,7 +90,6 @@ static struct writer *take_writer(void)
 	atomic_store_explicit(&writer->has_ended, false, memory_order_relaxed);
 	atomic_store_explicit(&writer->track,
 		emit_track_of(thread ? thread->number : 0, writer->tid), memory_order_release);
-	self = writer;
 	return writer;
 }
 
@@ -120,36 +120,43 @@ static bool observes(void)
 
 struct writer *emit_enter(void)
 {
-	struct writer *writer = self;
 	unsigned now;
 
 	if (self_has_ended || observes())
 		return NULL;
-	if (!writer)
-		writer = take_writer();
-	/* Busy: this is a signal handler, within an emitter. */
-	if (!writer || atomic_load_explicit(&writer->is_busy, memory_order_relaxed)) {
-		atomic_fetch_add_explicit(&dropped_count, 1, memory_order_relaxed);
-		return NULL;
+	if (is_inside)
+		goto drop;
+	is_inside = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!self)
+		self = take_writer();
+	if (!self) {
+		is_inside = false;
+		goto drop;
 	}
 	/* In this order, of all threads: emit_stop() does the reverse. */
-	atomic_store(&writer->is_busy, true);
+	atomic_store(&self->is_busy, true);
 	if (!atomic_load(&trace_listening)) {
-		emit_leave(writer);
+		emit_leave(self);
 		return NULL;
 	}
 	now = atomic_load_explicit(&session, memory_order_relaxed);
-	if (writer->session != now) {
-		writer->session = now;
-		writer->depth = writer->muted_depth = 0;
-		writer->is_skipping_details = true;
+	if (self->session != now) {
+		self->session = now;
+		self->depth = self->muted_depth = 0;
+		self->is_skipping_details = true;
 	}
-	return writer;
+	return self;
+drop:
+	atomic_fetch_add_explicit(&dropped_count, 1, memory_order_relaxed);
+	return NULL;
 }
 
 void emit_leave(struct writer *writer)
 {
 	atomic_store_explicit(&writer->is_busy, false, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	is_inside = false;
 }
 
 /* ---- sessions ---- */
