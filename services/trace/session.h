@@ -22,7 +22,7 @@
 #include "probe/capture.h"
 
 #define TRACE_TURN_MS 50
-#define TRACE_BYTES_PER_SECOND (600 * 1024)
+#define TRACE_BYTES_PER_SECOND (500 * 1024)
 #define TRACE_BYTES_MAX (16 * 1024 * 1024)
 
 struct trace_counter {

@@ -23,7 +23,7 @@ start_desk() {
 }
 
 build_desk() {
-	SICKBAY_TAG=test docker compose -p sickbay-browser build desk >"$OUT/build.log" 2>&1 && return
+	SICKBAY_TAG="test" docker compose -p sickbay-browser build desk >"$OUT/build.log" 2>&1 && return
 	cat "$OUT/build.log" >&2
 	say "the desk's image could not be built. What failed is above."
 	echo 'browser: 0 passed, 1 failed'

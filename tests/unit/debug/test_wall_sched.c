@@ -194,6 +194,7 @@ static int start_error, stop_error;
 
 static int failing_start(int64_t seconds, int64_t hz, void **session)
 {
+	(void)seconds;
 	(void)hz;
 	if (start_error == 0)
 		*session = &start_error;
