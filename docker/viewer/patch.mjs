@@ -99,6 +99,9 @@ exports.TrackGroupPanel`],
 	['the search box says that it takes SQL too',
 		`    [SEARCH]: 'Search',`,
 		`    [SEARCH]: 'Search; or type : and then SQL',`],
+	['an area takes the tracks that it covers, also below the bar of a page',
+		`exports.TOPBAR_HEIGHT = getCssNum('--topbar-height')`,
+		`exports.TOPBAR_HEIGHT = getCssNum('--tracks-top')`],
 	['slices of a selected area have their self time, in the query',
 		`        count(1) as occurrences
         FROM slices

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 OUT=tests/browser/out
-IMAGE=sickbay-desk:test
+TAG=test
 NAME=sickbay-browser-$$
 
 say() { echo "browser: $*"; }
@@ -19,15 +19,19 @@ tear_down() { docker rm --force --volumes "$NAME" "$NAME-without" >/dev/null 2>&
 # start_desk NAME PORT [OPTION]...
 start_desk() {
 	docker run --detach --name "$1" --read-only --cap-drop ALL --user 10001:10001 \
-		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures:ro" "${@:3}" "$IMAGE" >/dev/null
+		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures:ro" "${@:3}" "sickbay-desk:$TAG" >/dev/null
 }
 
 build_desk() {
-	SICKBAY_TAG="test" docker compose -p sickbay-browser build desk >"$OUT/build.log" 2>&1 && return
-	cat "$OUT/build.log" >&2
-	say "the desk's image could not be built. What failed is above."
-	echo 'browser: 0 passed, 1 failed'
-	exit 1
+	local log
+	log=$(mktemp)
+	if ! SICKBAY_TAG=$TAG docker compose -p sickbay-browser build desk >"$log" 2>&1; then
+		cat "$log" >&2
+		say "the desk's image could not be built. What failed is above."
+		echo 'browser: 0 passed, 1 failed'
+		exit 1
+	fi
+	rm -f "$log"
 }
 
 main() {
