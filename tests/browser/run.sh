@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 OUT=tests/browser/out
-TAG=test
+TAG='test'
 NAME=sickbay-browser-$$
 
 say() { echo "browser: $*"; }
