@@ -32,6 +32,8 @@ static uint64_t intern_mapping(struct encoder *encoder, const struct probe_modul
 		return iid;
 	path.has_iid = path.has_str = 1;
 	path.iid = iid;
+	/* Readers put a slash before each part of a path. */
+	text += *text == '/';
 	path.str.data = (uint8_t *)text;
 	path.str.len = strlen(text);
 	mapping.has_iid = mapping.has_start = mapping.has_end = 1;

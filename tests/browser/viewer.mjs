@@ -184,6 +184,31 @@ test('viewer opens the flame graph of samples', async page => {
 		globals.flamegraphDetails.flamegraph?.some(frame => frame.name === wanted), name);
 });
 
+test('viewer has the flame graph of a selected time span', async page => {
+	const [first, last] = one('select min(ts), max(ts) from perf_sample').map(Number);
+	const from = first + (last - first) / 4, to = first + (last - first) * 3 / 4;
+
+	await openViewer(page);
+	const track = page.locator('.track', {has: page.getByText('Perf Samples')});
+	const id = `#${await track.first().getAttribute('id')}`;
+	const begin = await placeOf(page, id, from), end = await placeOf(page, id, to);
+
+	await page.mouse.move(begin.x, begin.y + begin.height / 2 + 2);
+	await page.mouse.down();
+	await page.mouse.move(end.x, end.y + end.height / 2 + 4, {steps: 4});
+	await page.mouse.up();
+	await page.locator('.tab', {hasText: 'Flame Graph'}).click();
+	await page.waitForSelector('.flamegraph-profile');
+
+	const {fromTs, ts} = await page.evaluate(() => globals.state.currentFlamegraphState);
+	const [count, all] = one(`select sum(ts between ${fromTs} and ${ts}), count(1) from perf_sample`);
+
+	assert.ok(Number(count) > 0 && Number(count) < Number(all));
+	await page.waitForFunction(wanted => globals.flamegraphDetails.flamegraph
+		?.filter(frame => frame.depth === 0).reduce((sum, frame) => sum + frame.totalSize, 0) === wanted,
+	Number(count));
+});
+
 test('viewer answers SQL in the search box', async page => {
 	const [count] = one('select count(1) from slice');
 
