@@ -54,6 +54,10 @@ LIBRARY_SOURCES := $(foreach d,$(LIBRARIES),$(wildcard services/$d/*.c))
 PROTOS := $(wildcard services/proto/*.proto)
 PROTO_SOURCES := $(PROTOS:services/proto/%.proto=$(BUILD)/proto/%.pb-c.c)
 PROTO_HEADERS := $(PROTO_SOURCES:.c=.h)
+# The recorder stands alone: nothing of the patient's is in it.
+RECORDER_SOURCES := $(wildcard services/recorder/*.c)
+RECORDER_COMMON := $(addprefix services/common/,alloc.c hash_index.c parse.c)
+RECORDER_PROTO := $(BUILD)/proto/perfetto_kernel.pb-c.o
 APP_SOURCES := $(wildcard services/app/*.c services/app/faults/*.c)
 DESK_SOURCES := $(wildcard services/desk/*.c)
 TEST_SOURCES := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
@@ -67,15 +71,16 @@ endif
 TEST_SHARED := $(shell find tests/unit -name '*.c' ! -name 'test_*.c' 2>/dev/null | sort)
 
 object = $(1:%.c=$(BUILD)/obj/%.o)
-PROTO_OBJECTS := $(PROTO_SOURCES:.c=.o)
+PROTO_OBJECTS := $(filter-out $(RECORDER_PROTO),$(PROTO_SOURCES:.c=.o))
 LIBRARY_OBJECTS := $(call object,$(LIBRARY_SOURCES)) $(PROTO_OBJECTS)
+RECORDER_OBJECTS := $(call object,$(RECORDER_SOURCES)) $(RECORDER_PROTO)
 APP_OBJECTS := $(call object,$(APP_SOURCES))
 DESK_OBJECTS := $(call object,$(DESK_SOURCES))
-TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o,$(APP_OBJECTS) $(DESK_OBJECTS))
+TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o,$(APP_OBJECTS) $(DESK_OBJECTS) $(RECORDER_OBJECTS))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/bench/%)
-OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(DESK_OBJECTS) \
+OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(DESK_OBJECTS) $(RECORDER_OBJECTS) \
 	$(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
 
 ifdef V
@@ -91,6 +96,9 @@ $(BUILD)/app: $(LIBRARY_OBJECTS) $(APP_OBJECTS)
 $(BUILD)/desk: $(LIBRARY_OBJECTS) $(DESK_OBJECTS)
 $(BUILD)/app $(BUILD)/desk:
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/recorder: $(RECORDER_OBJECTS) $(call object,$(RECORDER_COMMON))
+	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lprotobuf-c
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D)
@@ -127,7 +135,7 @@ $(BUILD)/flags: force
 # ---- the stack --------------------------------------------------------------------------------
 COMPOSE := docker compose
 
-.PHONY: up down logs shell reset doctor
+.PHONY: up down logs shell trace reset doctor
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
@@ -139,6 +147,10 @@ logs: ## Follow what the stack logs
 
 shell: ## A shell in the toolbox, beside the patient
 	@$(COMPOSE) exec toolbox bash -l
+
+SECONDS := 5
+trace: ## Take the patient's trace (SECONDS=5, NAME=; KERNEL=1: with the kernel's side)
+	@docker/trace.sh '$(SECONDS)' '$(NAME)' '$(KERNEL)'
 
 reset: ## Back to step 0; restarts a patient that does not answer
 	@docker/reset.sh

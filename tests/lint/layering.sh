@@ -4,10 +4,11 @@
 #     app (programs) ─→ debug ─→ diag, trace ─→ probe ─→ common
 #                  └──→ debug ─→ http ──────────────────→ common
 #
-# diag and trace do not know each other, nor http. A fault knows its contract, the emitters of the
-# trace and common: never the profilers, never another fault. h2o stays inside http, protobuf-c
-# inside the encoders. A private header (internal.h, *_internal.h, or one that says "Private to
-# FOLDER") stays in its folder. Generated headers (proto/) count as protobuf-c.
+# diag and trace do not know each other, nor http. recorder is a program on common alone. A fault knows
+# its contract, the emitters of the trace and common: never the profilers, never another fault. h2o
+# stays inside http, protobuf-c inside the encoders. A private header (internal.h, *_internal.h, or
+# one that says "Private to FOLDER") stays in its folder. Generated headers (proto/) count as
+# protobuf-c.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/../..}"
 
@@ -25,6 +26,7 @@ BEGIN {
 	allowed["trace"] = "trace probe common"
 	allowed["http"] = "http common"
 	allowed["debug"] = "debug diag trace probe http common"
+	allowed["recorder"] = "common"
 	allowed["programs"] = "debug diag trace probe http common"
 	allowed["fault"] = "common trace"
 	# Private headers by their own words. Read before any rule: the order of files is no matter.
@@ -58,8 +60,8 @@ FNR == 1 {
 
 	if (header ~ /^h2o(\.h|\/)/ && folder != "http")
 		complain("only services/http knows libh2o.")
-	if (header ~ /protobuf-c|\.pb-c\.h$/ && FILENAME !~ /^services\/(diag|trace)\/[a-z_]*encode[a-z_]*\.[ch]$/)
-		complain("protobuf-c stays inside the encoders, *encode* of diag and trace.")
+	if (header ~ /protobuf-c|\.pb-c\.h$/ && FILENAME !~ /^services\/((diag|trace)\/[a-z_]*encode[a-z_]*\.[ch]|recorder\/(births|reencode)\.c)$/)
+		complain("protobuf-c stays inside the encoders, *encode* of diag and trace, and the two files of recorder that read what they write.")
 	if (!quoted) {
 		if (header ~ /^gperftools\// && folder !~ /^(diag|common)$/ && !in_fault)
 			complain("only diag, common and faults know gperftools.")
