@@ -10,15 +10,20 @@ cd ..
 # port_of SERVICE PORT: where it is found on this machine.
 port_of() { docker compose port "$1" "$2" 2>/dev/null | sed 's/.*://'; }
 
+# has_recorder: its profile is on.
+has_recorder() { docker compose config --services | grep -qx recorder; }
+
+# The recorder comes after: nothing else fails where it cannot be built.
 build_images() {
-	local begun=$SECONDS log
+	local begun=$SECONDS log services
+	mapfile -t services < <(docker compose config --services | grep -vx recorder)
 	if [ -t 1 ]; then
-		docker compose build
+		docker compose build "${services[@]}"
 		return
 	fi
 	log=$(mktemp)
 	say "building the images (a minute the first time) ..."
-	if ! docker compose build >"$log" 2>&1; then
+	if ! docker compose build "${services[@]}" >"$log" 2>&1; then
 		cat "$log" >&2
 		die "the images could not be built. What failed is above."
 	fi
@@ -61,6 +66,7 @@ main() {
 	docker/base-image.sh
 	docker/viewer.sh
 	build_images
+	! has_recorder || docker/recorder-image.sh || true
 	start_stack
 	farewell
 }
