@@ -13,7 +13,7 @@ build_image() {
 	local log
 	log=$(mktemp)
 	docker image inspect "sickbay-$1:${SICKBAY_TAG:-dev}" >/dev/null 2>&1 ||
-		say "building the $1 image (about a minute, once) ..."
+		say "building the $1 image (about a minute, once) ..." >&2
 	if ! compose build "$1" >"$log" 2>&1; then
 		cat "$log" >&2
 		die "the $1 image could not be built. What failed is above."
