@@ -376,6 +376,31 @@ static void test_a_slice_without_room_is_left_out_with_all_in_it(void **state)
 	assert_counts(1 + 100 + 100, 0, 1);
 }
 
+static size_t count_of(const char *text, char letter)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += *text == letter;
+	return count;
+}
+
+static void test_every_slice_that_began_ends(void **state)
+{
+	const char *text;
+
+	(void)state;
+	for (size_t i = 0; i < RING_WORDS; i++)
+		trace_begin("s");
+	for (size_t i = 0; i < RING_WORDS; i++)
+		trace_end();
+	text = take_said();
+	/* A beginning has a head and a name, an end a head: five words. */
+	assert_int_equal(count_of(text, '{'), RING_WORDS / 5);
+	assert_int_equal(count_of(text, '}'), RING_WORDS / 5);
+	assert_int_equal(emit_counts().dropped, 1);
+}
+
 /* ---- signal handlers ---- */
 
 static struct writer *own_writer;
@@ -466,6 +491,7 @@ int main(void)
 		TEST(test_outermost_slices_are_left_out_whole),
 		TEST(test_what_belongs_to_a_request_needs_no_credit),
 		TEST(test_a_slice_without_room_is_left_out_with_all_in_it),
+		TEST(test_every_slice_that_began_ends),
 		TEST(test_a_handler_within_an_emitter_is_dropped),
 		TEST(test_observers_say_nothing),
 	};
