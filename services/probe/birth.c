@@ -35,7 +35,8 @@ void *probe_thread_main(void *data)
 }
 
 /* Announced before it is started: whoever unwinds its creator's stack must find the entry. */
-static struct birth *announce(void *(*routine)(void *), void *arg, uintptr_t created_by_pc)
+static struct birth *announce(
+	void *(*routine)(void *), void *arg, uintptr_t created_by_pc, bool observes)
 {
 	struct birth *birth = malloc(sizeof(*birth));
 	struct probe_thread *thread = calloc(1, sizeof(*thread));
@@ -47,8 +48,7 @@ static struct birth *announce(void *(*routine)(void *), void *arg, uintptr_t cre
 	}
 	*birth = (struct birth){routine, arg, thread};
 	thread->created_by_pc = created_by_pc;
-	/* A thread started by an observer's own work is one too. */
-	thread->observer = thread_self && thread_self->observer;
+	thread->observer = observes;
 	thread_announce(thread);
 	return birth;
 }
@@ -59,12 +59,14 @@ int pthread_create(
 	struct probe_ring *ring = atomic_load_explicit(&creators, memory_order_acquire);
 	uintptr_t pc = (uintptr_t)__builtin_return_address(0) - 1;
 	__typeof__(&pthread_create) next = INTERPOSE_NEXT(pthread_create);
+	/* A thread started by an observer's own work is one too. */
+	bool observes = thread_self && thread_observes();
 	struct birth *birth;
 	struct probe_thread *entry;
 	int err = EAGAIN;
 
 	probe_observe_begin();
-	birth = announce(routine, arg, pc);
+	birth = announce(routine, arg, pc, observes);
 	if (!birth)
 		goto out;
 	entry = birth->thread;
