@@ -111,6 +111,8 @@ static void *observer_main(void *arg)
 	bool *observing = arg;
 
 	*observing = probe_observing();
+	/* It was started by one. */
+	assert_true(probe_thread_self()->observer);
 	probe_observe_begin();
 	assert_true(probe_observing());
 	probe_observe_begin();

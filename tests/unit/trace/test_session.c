@@ -211,6 +211,12 @@ static void *name_itself(void *arg)
 	return arg;
 }
 
+static void tell_and_wait_for_ever(void)
+{
+	sem_post(&wakes);
+	wait_for_ever();
+}
+
 static TEST_FRAME void create_one(void)
 {
 	pthread_t thread;
@@ -229,8 +235,10 @@ static void test_threads_begin_and_end(void **state)
 	(void)state;
 	create_one();
 	sem_init(&never, 0, 0);
-	waits = named_thread_start("stays", wait_for_ever);
-	named_thread_await("stays", "sem_wait");
+	sem_init(&wakes, 0, 0);
+	waits = named_thread_start("stays", tell_and_wait_for_ever);
+	while (sem_wait(&wakes) != 0)
+		;
 	trace = stop_and_read();
 	started = read_trace_slice(trace, "thread start", 0);
 	inside = read_trace_slice(trace, "inside", 0);
