@@ -6,17 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "probe/modules.h"
 #include "probe/thread.h"
-#include "trace/emit.h"
 #include "trace/session.h"
 #include "trace/trace.h"
 
@@ -64,11 +60,6 @@ static void assert_begins(const char *text, const char *part)
 {
 	if (!text || strncmp(text, part, strlen(part)) != 0)
 		fail_msg("\"%s\", not \"%s...\"", text ? text : "nothing", part);
-}
-
-static int64_t ended(const struct read_trace *trace, const char *key)
-{
-	return read_trace_number(trace, read_trace_slice(trace, "end of trace", 0), key);
 }
 
 /* ---- functions, system calls, waits ---- */
@@ -230,15 +221,9 @@ static void test_threads_begin_and_end(void **state)
 {
 	const struct read_slice *started, *inside, *gone;
 	struct read_trace *trace;
-	pthread_t waits;
 
 	(void)state;
 	create_one();
-	sem_init(&never, 0, 0);
-	sem_init(&wakes, 0, 0);
-	waits = named_thread_start("stays", tell_and_wait_for_ever);
-	while (sem_wait(&wakes) != 0)
-		;
 	trace = stop_and_read();
 	started = read_trace_slice(trace, "thread start", 0);
 	inside = read_trace_slice(trace, "inside", 0);
@@ -249,80 +234,45 @@ static void test_threads_begin_and_end(void **state)
 	assert_int_equal(started->track, gone->track);
 	assert_true(started->begin_ns < inside->begin_ns && inside->begin_ns < gone->begin_ns);
 	assert_string_equal(gone->track_name, "late name");
-	/* Of the one that is still there, the stack that created it. */
-	started = read_trace_slice(trace, "thread start", 1);
-	assert_string_equal(started->track_name, "stays");
-	assert_string_equal(read_trace_text(trace, started, "created_by"), "named_thread_start");
-	assert_begins(read_trace_frame(trace, started, 0), "named_thread_start at support/");
-	assert_begins(read_trace_frame(trace, started, 1), "test_threads_begin_and_end at");
+	assert_int_equal(read_trace_count(trace, "thread start"), 1);
 	assert_int_equal(read_trace_count(trace, "thread end"), 1);
 	read_trace_close(trace);
-	sem_post(&never);
-	pthread_join(waits, NULL);
 }
 
-/* Threads that come and go between turns: whose ring is whose. */
-static atomic_bool stop_churn;
-static atomic_int said_count;
+#define BURST 30
 
-static void *say_a_few_words(void *arg)
+/* Of those that are still there, the stack that created them. */
+static void test_threads_that_stay_have_their_creators_stack(void **state)
 {
-	char name[16];
-
-	snprintf(name, sizeof(name), "%d", gettid());
-	for (int i = 0; i < 3; i++) {
-		trace_instant("word");
-		trace_text("tid", name);
-		atomic_fetch_add(&said_count, 1);
-		usleep(300);
-	}
-	return arg;
-}
-
-static void *churn(void *arg)
-{
-	while (!atomic_load(&stop_churn)) {
-		pthread_t threads[4];
-
-		for (int i = 0; i < 4; i++)
-			assert_int_equal(
-				pthread_create(&threads[i], NULL, say_a_few_words, NULL), 0);
-		for (int i = 0; i < 4; i++)
-			pthread_join(threads[i], NULL);
-	}
-	return arg;
-}
-
-static void test_what_a_thread_says_is_on_its_track(void **state)
-{
-	int64_t end_ns = clock_monotonic_ns() + (test_is_stress() ? 20 : 1) * CLOCK_NS_PER_SEC;
-	const struct read_slice *word;
+	const struct read_slice *started;
 	struct read_trace *trace;
-	pthread_t threads[2];
-	char tid[16];
+	pthread_t threads[BURST];
 
 	(void)state;
-	atomic_store(&stop_churn, false);
-	atomic_store(&said_count, 0);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, churn, NULL), 0);
-	while (clock_monotonic_ns() < end_ns) {
-		emit_add_credit(1 << 30, 1 << 30);
-		trace_turn();
-	}
-	atomic_store(&stop_churn, true);
-	for (int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
+	sem_init(&never, 0, 0);
+	sem_init(&wakes, 0, 0);
+	for (int i = 0; i < BURST; i++)
+		threads[i] = named_thread_start("stays", tell_and_wait_for_ever);
+	for (int i = 0; i < BURST; i++)
+		while (sem_wait(&wakes) != 0)
+			;
 	trace = stop_and_read();
-	for (size_t i = 0; (word = read_trace_slice(trace, NULL, i)); i++) {
-		if (strcmp(word->name, "word") != 0)
-			continue;
-		snprintf(tid, sizeof(tid), "%d", word->tid);
-		assert_string_equal(read_trace_text(trace, word, "tid"), tid);
+	for (size_t i = 0; i < BURST; i++) {
+		started = read_trace_slice(trace, "thread start", i);
+		assert_string_equal(started->track_name, "stays");
+		assert_string_equal(
+			read_trace_text(trace, started, "created_by"), "named_thread_start");
+		assert_begins(
+			read_trace_frame(trace, started, 0), "named_thread_start at support/");
+		assert_begins(read_trace_frame(trace, started, 1),
+			"test_threads_that_stay_have_their_creators_stack at");
 	}
-	assert_int_equal(read_trace_count(trace, "word"), atomic_load(&said_count));
-	assert_int_equal(ended(trace, "dropped"), 0);
+	assert_int_equal(read_trace_count(trace, "thread end"), 0);
 	read_trace_close(trace);
+	for (int i = 0; i < BURST; i++)
+		sem_post(&never);
+	for (int i = 0; i < BURST; i++)
+		pthread_join(threads[i], NULL);
 }
 
 /* ---- counters ---- */
@@ -399,7 +349,7 @@ int main(void)
 		TEST(test_system_calls_lie_in_their_function),
 		TEST(test_waits_end_or_stay_open),
 		TEST(test_threads_begin_and_end),
-		TEST(test_what_a_thread_says_is_on_its_track),
+		TEST(test_threads_that_stay_have_their_creators_stack),
 		TEST(test_counters_are_read_now_and_then),
 		TEST(test_there_is_one_at_a_time),
 	};
