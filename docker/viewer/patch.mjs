@@ -172,6 +172,11 @@ exports.TrackGroupPanel`],
             });
         }
         // Add this after all aggregation panels, to make it appear after 'Slices'`],
+	['no track for counters of samples that count nothing',
+		`      from perf_counter_track as pct
+`,
+		`      from (select * from perf_counter_track where id in (select track_id from counter where value > 0)) as pct
+`],
 	['lines of the grid are paler than text',
 		`    ctx.strokeStyle = css_constants.SECONDARY_LIGHTER_TEXT_COLOR;
     ctx.lineWidth = 1;`,
