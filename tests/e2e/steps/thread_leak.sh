@@ -22,7 +22,7 @@ test_thread_leak_is_solved_by_four_routes() { # STEP
 		seen=$("see_$route")
 		expect_match "$seen" "$sign" "what $route shows"
 		[[ $route != @(dump|usr1) ]] ||
-			expect_equal "$(grep -c '^start_threads$' <<<"$seen")" 10 'threads that start_threads created'
+			expect_equal "$(grep -c '^created by start_threads$' <<<"$seen")" 10 'threads that start_threads created'
 		goto_step 0
 		expect_no_match "$("see_$route")" 'wait_for_signal|start_threads' "what $route shows after leaving"
 	done
