@@ -20,7 +20,7 @@ atomic_bool trace_listening;
 static struct writer writers[EMIT_WRITERS_MAX];
 static _Atomic(uint64_t) free_writers[SET_COUNT]; /* a bit for each that nobody has */
 static atomic_uint session;
-static atomic_int_fast64_t credit_bytes, cost_bytes;
+static atomic_int_fast64_t credit_bytes, cost_bytes, overdraft_bytes;
 static atomic_uint_fast64_t dropped_count, thinned_count, admitted_count, last_number;
 
 static __thread struct writer *self;
@@ -164,6 +164,7 @@ void emit_leave(struct writer *writer)
 void emit_start(int64_t bytes)
 {
 	atomic_store(&credit_bytes, bytes);
+	atomic_store(&overdraft_bytes, bytes);
 	atomic_store(&dropped_count, 0);
 	atomic_store(&thinned_count, 0);
 	atomic_store(&admitted_count, 0);
@@ -234,7 +235,14 @@ bool emit_admits(struct writer *writer)
 {
 	if (writer->muted_depth > 0)
 		return false;
-	return writer->depth > 0 || take_credit();
+	if (writer->depth == 0)
+		return take_credit();
+	/* A slice without end must not make a trace without end. */
+	if (atomic_load_explicit(&credit_bytes, memory_order_relaxed) >=
+		-atomic_load_explicit(&overdraft_bytes, memory_order_relaxed))
+		return true;
+	atomic_fetch_add_explicit(&dropped_count, 1, memory_order_relaxed);
+	return false;
 }
 
 bool emit_is_muted(void)

@@ -74,7 +74,7 @@ bool emit_stop(void);
 void emit_add_credit(int64_t bytes, int64_t limit_bytes);
 void emit_set_cost(int64_t bytes);
 
-/* Since emit_start(): records that found no room, outermost slices left out, those that were not. */
+/* Since emit_start(): what found no room, in a ring or in the budget; outermost slices left out, those that were not. */
 struct emit_counts {
 	uint64_t dropped, thinned, admitted;
 };
@@ -92,8 +92,8 @@ void emit_release(struct writer *writer);
 struct writer *emit_enter(void);
 void emit_leave(struct writer *writer);
 /*
- * Whether something outside of every slice may be recorded: always within a recorded slice, never
- * within one that is left out, by credit elsewhere.
+ * Whether something may be recorded: by credit outside of every slice, never within one that is left
+ * out, and within a recorded slice unless the credit is overdrawn by as much as it was at the start.
  */
 bool emit_admits(struct writer *writer);
 /* Whether the calling thread is within a slice that is left out. */

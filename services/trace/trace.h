@@ -16,7 +16,8 @@
  * Cost:      one predictable branch while nobody traces. Else a record in a ring of the thread's
  *            own: no lock, no allocation, no system call.
  * Bounds:    a ring that is full drops and counts. A trace has a budget: beyond it, outermost slices
- *            are left out whole, with all that happens in them, and counted.
+ *            are left out whole, with all that happens in them, and counted; far beyond it, what
+ *            happens in those that are recorded is dropped too.
  * Thread:    MT-Safe and AS-Safe; what a signal handler says within an emitter is dropped. Threads
  *            that observe (probe/thread.h) say nothing.
  */

@@ -295,6 +295,28 @@ static void test_outermost_slices_are_left_out_whole(void **state)
 	assert_counts(0, 6, 5);
 }
 
+static void test_a_slice_without_end_is_cut_short(void **state)
+{
+	(void)state;
+	emit_stop();
+	begin_with(2 * COST_BYTES);
+	trace_begin("endless");
+	emit_add_credit(-3 * COST_BYTES, 0);
+	trace_instant("as much as there was at first");
+	emit_add_credit(-1, 0);
+	trace_instant("more");
+	trace_number("of more", 1);
+	trace_begin("more");
+	trace_instant("in it");
+	trace_end();
+	emit_add_credit(1, 0);
+	trace_instant("paid");
+	emit_add_credit(-1, 0);
+	trace_end();
+	assert_said("endless{!as much as there was at first!paid}");
+	assert_counts(2, 0, 1);
+}
+
 static void test_what_belongs_to_a_request_needs_no_credit(void **state)
 {
 	uint64_t request;
@@ -489,6 +511,7 @@ int main(void)
 		TEST(test_details_follow_their_event),
 		TEST(test_slices_of_no_thread_have_numbers),
 		TEST(test_outermost_slices_are_left_out_whole),
+		TEST(test_a_slice_without_end_is_cut_short),
 		TEST(test_what_belongs_to_a_request_needs_no_credit),
 		TEST(test_a_slice_without_room_is_left_out_with_all_in_it),
 		TEST(test_every_slice_that_began_ends),
