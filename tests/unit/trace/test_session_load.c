@@ -213,6 +213,15 @@ static TEST_FRAME void inner(int64_t i)
 	(void)dup(-1);
 }
 
+static void *flood_one_slice(void *arg)
+{
+	trace_begin("endless");
+	for (int64_t i = 0; !atomic_load(&stop_flood); i++)
+		inner(i);
+	trace_end();
+	return arg;
+}
+
 static void *flood(void *arg)
 {
 	for (int64_t i = 0; !atomic_load(&stop_flood); i++) {
@@ -224,11 +233,11 @@ static void *flood(void *arg)
 	return arg;
 }
 
-static void start_flood(pthread_t threads[2])
+static void start_flood(pthread_t threads[2], void *(*routine)(void *))
 {
 	atomic_store(&stop_flood, false);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, flood, NULL), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, routine, NULL), 0);
 }
 
 static void end_flood(const pthread_t threads[2])
@@ -247,7 +256,7 @@ static void test_a_flood_stays_within_its_budget(void **state)
 	struct strbuf out;
 
 	(void)state;
-	start_flood(threads);
+	start_flood(threads, flood);
 	turn_until(end_ns);
 	end_flood(threads);
 	out = stop();
@@ -270,13 +279,37 @@ static void test_a_flood_stays_within_its_budget(void **state)
 	read_trace_close(trace);
 }
 
+static void test_a_slice_without_end_stays_within_it(void **state)
+{
+	int64_t end_ns = clock_monotonic_ns() + 2 * CLOCK_NS_PER_SEC;
+	struct read_trace *trace;
+	pthread_t threads[2];
+	struct strbuf out;
+
+	(void)state;
+	start_flood(threads, flood_one_slice);
+	turn_until(end_ns);
+	end_flood(threads);
+	out = stop();
+	trace = read_trace_open(&out);
+	print_message(
+		"%zu bytes, %lld dropped\n", out.len_bytes, (long long)ended(trace, "dropped"));
+	/* And what fits into two rings. */
+	assert_in_range(out.len_bytes, TRACE_BYTES_PER_SECOND / 2, 7 * TRACE_BYTES_PER_SECOND);
+	assert_true(ended(trace, "dropped") > 0);
+	assert_int_equal(read_trace_count(trace, "endless"), 2);
+	assert_true(read_trace_slice(trace, "endless", 0)->end_ns > 0);
+	strbuf_free(&out);
+	read_trace_close(trace);
+}
+
 static void test_a_trace_may_end_in_the_midst_of_all(void **state)
 {
 	pthread_t threads[2];
 
 	(void)state;
 	trace_drop();
-	start_flood(threads);
+	start_flood(threads, flood);
 	for (int i = 0; i < 20; i++) {
 		struct read_trace *trace;
 
@@ -372,6 +405,7 @@ int main(void)
 		TEST(test_what_a_thread_says_is_on_its_track),
 		TEST(test_a_request_is_put_together_from_two_threads),
 		TEST(test_a_flood_stays_within_its_budget),
+		TEST(test_a_slice_without_end_stays_within_it),
 		TEST(test_a_trace_may_end_in_the_midst_of_all),
 		TEST(test_traces_leave_nothing_behind),
 	};
