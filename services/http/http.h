@@ -90,14 +90,14 @@ unsigned http_connection_count(void);
 
 /*
  * A turn is a handler's on the loop, or a work function's on a worker: turns of one job come one
- * after the other. None of these may block. MARK is what on_request() returned for the job, 0 if it
- * began while nobody watched.
+ * after the other, but a worker's may begin before the end of the one that submitted it is told. None
+ * of these may block. MARK is what on_request() returned for the job, 0 if it began while nobody
+ * watched.
  */
 struct http_watcher {
 	/* Loop thread: a connection was accepted. Returns its mark. */
 	uint64_t (*on_accept)(void);
-	/* Loop thread, before the first turn. CONNECTION: the mark of on_accept(), for its first
-	 * request only; else 0. */
+	/* Loop thread, before the first turn. CONNECTION: the mark of on_accept(), told once; else 0. */
 	uint64_t (*on_request)(const struct http_job *job, uint64_t connection);
 	void (*on_turn_begin)(const struct http_job *job, uint64_t mark);
 	void (*on_turn_end)(uint64_t mark);

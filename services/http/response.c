@@ -111,7 +111,7 @@ static bool settle(struct http_job *job, int status)
 	job->answered = true;
 	http_sweep_remove(job);
 	if (watcher)
-		watcher->on_answer(job->mark, job->abort ? 0 : status);
+		watcher->on_answer(job->mark, status);
 	return true;
 }
 
