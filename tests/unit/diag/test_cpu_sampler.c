@@ -187,6 +187,27 @@ static void test_they_leave_in_any_order(void **state)
 	}
 }
 
+static void dawdle(const struct probe_stack *stack, void *context)
+{
+	(void)stack;
+	(void)context;
+	nanosleep(&(struct timespec){.tv_nsec = 25 * CLOCK_NS_PER_MS}, NULL);
+}
+
+/* Samples wait for a listener that is slow; who leaves gets those that were taken before. */
+static void test_who_leaves_has_heard_all(void **state)
+{
+	struct cpu_listener slow = {.on_sample = dawdle};
+
+	(void)state;
+	assert_int_equal(cpu_sampler_join(&slow), 0);
+	assert_int_equal(join(&trace, 0), 0);
+	burn(CLOCK_NS_PER_SEC / 4);
+	leave(&trace);
+	cpu_sampler_leave(&slow);
+	assert_in_range(ticks(&trace), 20, 30);
+}
+
 static void test_a_profile_and_a_trace_at_once(void **state)
 {
 	struct strbuf out = STRBUF_INIT;
@@ -247,6 +268,7 @@ int main(void)
 		TEST(test_who_does_not_choose_has_what_the_others_have),
 		TEST(test_two_that_choose_must_agree),
 		TEST(test_they_leave_in_any_order),
+		TEST(test_who_leaves_has_heard_all),
 		TEST(test_a_profile_and_a_trace_at_once),
 		TEST(test_they_come_and_go_at_once),
 	};
