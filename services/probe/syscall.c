@@ -25,6 +25,9 @@
 /* Of programs built with _FORTIFY_SOURCE; libc declares it for these alone. */
 int __open_2(const char *path, int flags);
 
+#define PATH_COPY_BYTES 512
+#define PAGE_BYTES 4096 /* or a multiple of it: what matters is that no page ends within a part */
+
 static _Atomic(const struct probe_syscall_listener *) current;
 static __thread bool in_listener;
 
@@ -81,17 +84,39 @@ static int64_t file_outcome(FILE *answer)
 static void returned(struct call_frame *frame, int64_t outcome)
 {
 	frame->seen.result = outcome == -1 ? -errno : outcome;
-	/* The kernel could not read it, nor can the listener. */
-	if (frame->seen.result == -EFAULT)
-		frame->seen.path = NULL;
+}
+
+/*
+ * Copies PATH without trusting it: in two parts, since the kernel takes a part whole or not, and the
+ * page after its end may not be there.
+ */
+static bool read_path(char to[PATH_COPY_BYTES], const char *path)
+{
+	size_t first_bytes = PAGE_BYTES - (uintptr_t)path % PAGE_BYTES;
+	struct iovec here = {to, PATH_COPY_BYTES - 1}, there[2];
+	ssize_t seen_bytes;
+
+	if (first_bytes > here.iov_len)
+		first_bytes = here.iov_len;
+	there[0] = (struct iovec){(void *)path, first_bytes};
+	there[1] = (struct iovec){(char *)path + first_bytes, here.iov_len - first_bytes};
+	seen_bytes = process_vm_readv(getpid(), &here, 1, there, 2, 0);
+	if (seen_bytes <= 0)
+		return false;
+	to[seen_bytes] = '\0';
+	return true;
 }
 
 /* A cancelled thread leaves the interposer without returning to it: hence a cleanup. */
 static void end_call(struct call_frame *frame)
 {
+	char path[PATH_COPY_BYTES];
 	int error = errno;
 
 	frame->seen.end_ns = clock_monotonic_ns();
+	/* A call that failed may have done so before the kernel looked at its path. */
+	if (frame->seen.path && frame->seen.result < 0)
+		frame->seen.path = read_path(path, frame->seen.path) ? path : NULL;
 	in_listener = true;
 	frame->listener->on_end(&frame->seen);
 	in_listener = false;

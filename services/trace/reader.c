@@ -416,6 +416,7 @@ void reader_finish(struct reader *reader)
 {
 	emit_visit(put_held, reader);
 	requests_turn(reader->requests, true);
+	tracks_add_silent(reader->tracks);
 	tracks_look(reader->tracks);
 	put_waiting(reader);
 }

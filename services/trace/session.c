@@ -17,6 +17,7 @@
 
 /* Before any was seen: a request with a handful of system calls and their stacks. */
 #define FIRST_COST_BYTES 2000
+#define TICKS_MAX 100 /* of a sample: a second, where the thread had no time for its timer */
 #define COUNTERS_EVERY_NS (100 * CLOCK_NS_PER_MS)
 /* Apart from the numbers of all other tracks. */
 #define OWN_TRACK 0x51CBA70300000000u
@@ -164,7 +165,10 @@ void trace_turn(void)
 void trace_add_sample(const struct probe_stack *stack)
 {
 	pthread_mutex_lock(&session_lock);
-	if (session.is_running && stack->time_ns >= session.start_ns)
+	/* Readers count samples: one that stands for several ticks is as many. */
+	for (uint64_t tick = 0; session.is_running && stack->time_ns >= session.start_ns &&
+				tick < stack->tag && tick < TICKS_MAX;
+		tick++)
 		encode_sample(
 			session.encoder, stack->time_ns, stack->tid, stack->pcs, stack->pc_count);
 	pthread_mutex_unlock(&session_lock);

@@ -46,7 +46,7 @@ void trace_turn(void);
 int trace_stop(struct strbuf *out) __attribute__((warn_unused_result));
 /* Ends it, if one runs, and throws it away. */
 void trace_drop(void);
-/* A sample of CPU time, for the trace that runs; nothing happens while none does. */
+/* A sample of CPU time, its tag the ticks it stands for; nothing happens while no trace runs. */
 void trace_add_sample(const struct probe_stack *stack);
 
 #endif

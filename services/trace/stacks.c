@@ -30,6 +30,9 @@ static void on_stack(const struct probe_stack *stack, void *context)
 
 int stacks_start(void)
 {
+	/* Still there where somebody might have been capturing when the last trace ended. */
+	if (ring)
+		return 0;
 	return probe_ring_create("trace", RING_SLOTS, on_stack, NULL, &ring);
 }
 

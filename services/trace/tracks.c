@@ -107,6 +107,20 @@ void tracks_look(struct tracks *tracks)
 	probe_thread_for_each(look_at, tracks);
 }
 
+static void add_silent(struct probe_thread *thread, void *context)
+{
+	struct tracks *tracks = context;
+
+	if (!thread->observer && tracks->count < TRACKS_SILENT_MAX)
+		tracks_add(tracks, emit_track_of(thread->number, thread->tid), thread->tid,
+			thread->name);
+}
+
+void tracks_add_silent(struct tracks *tracks)
+{
+	probe_thread_for_each(add_silent, tracks);
+}
+
 const struct depot_stack *tracks_creator(const struct tracks *tracks, uint64_t track)
 {
 	const struct thread_track *thread = find(tracks, track);

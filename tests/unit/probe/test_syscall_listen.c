@@ -143,6 +143,28 @@ static void test_a_path_that_cannot_be_read_is_not_told(void **state)
 	assert_int_equal(errno, EFAULT);
 	assert_int_equal(atomic_load(&told_result), -EFAULT);
 	assert_false(atomic_load(&has_path));
+	/* Refused before the kernel looked at it. */
+	assert_int_equal(unlinkat(AT_FDCWD, nowhere, 0xff), -1);
+	assert_int_equal(atomic_load(&told_result), -EINVAL);
+	assert_false(atomic_load(&has_path));
+}
+
+static void test_a_path_at_the_end_of_what_is_mapped_is_told(void **state)
+{
+	static const char path[] = "/nowhere";
+	long page_bytes = sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * (size_t)page_bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *last = pages + page_bytes - sizeof(path);
+
+	(void)state;
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + page_bytes, (size_t)page_bytes, PROT_NONE), 0);
+	memcpy(last, path, sizeof(path));
+	assert_int_equal(open(last, O_RDONLY), -1);
+	assert_int_equal(atomic_load(&told_result), -ENOENT);
+	assert_true(atomic_load(&has_path));
+	munmap(pages, 2 * (size_t)page_bytes);
 }
 #endif
 
@@ -300,6 +322,7 @@ int main(void)
 #ifndef SICKBAY_SAN
 		TEST(test_a_call_within_malloc_is_told),
 		TEST(test_a_path_that_cannot_be_read_is_not_told),
+		TEST(test_a_path_at_the_end_of_what_is_mapped_is_told),
 #endif
 		TEST(test_a_handlers_call_is_told),
 		TEST(test_errno_is_the_calls),

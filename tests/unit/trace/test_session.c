@@ -146,6 +146,30 @@ static void *wake_later(void *arg)
 	return arg;
 }
 
+/* Said nothing, and was there before the trace. */
+static void test_who_waits_since_before_the_trace_is_in_it(void **state)
+{
+	const struct read_slice *wait;
+	struct read_trace *trace;
+	pthread_t silent;
+
+	(void)state;
+	sem_init(&never, 0, 0);
+	silent = named_thread_start("silent", wait_for_ever);
+	named_thread_await("silent", "sem_wait");
+	read_trace_close(stop_and_read());
+	assert_int_equal(start_for(1), 0);
+	trace = stop_and_read();
+	wait = read_trace_slice(trace, "sem_wait", 0);
+	assert_non_null(wait);
+	assert_string_equal(wait->track_name, "silent");
+	assert_int_equal(wait->end_ns, 0);
+	read_trace_close(trace);
+	sem_post(&never);
+	pthread_join(silent, NULL);
+	assert_int_equal(start_for(1), 0);
+}
+
 static void test_waits_end_or_stay_open(void **state)
 {
 	int64_t start_ns = clock_monotonic_ns(), stop_ns;
@@ -347,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_system_calls_lie_in_their_function),
+		TEST(test_who_waits_since_before_the_trace_is_in_it),
 		TEST(test_waits_end_or_stay_open),
 		TEST(test_threads_begin_and_end),
 		TEST(test_threads_that_stay_have_their_creators_stack),
