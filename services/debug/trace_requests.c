@@ -30,11 +30,13 @@ static uint64_t on_request(const struct http_job *job, uint64_t connection)
 {
 	uint64_t request = trace_async_begin(http_route_path(job));
 
+	if (!request)
+		return 0;
 	trace_text("method", method_of(job));
 	trace_text("path", http_path(job));
 	if (*http_query(job))
 		trace_text("query", http_query(job));
-	if (request && connection) {
+	if (connection) {
 		trace_begin_of("first request", request);
 		trace_flow(connection, true);
 		trace_end();
@@ -64,6 +66,8 @@ static void on_turn_end(uint64_t request)
 
 static void on_answer(uint64_t request, int status)
 {
+	if (!request)
+		return;
 	trace_async_number(request, "status", status);
 	trace_begin_of("answer", request);
 	trace_flow(request, true);

@@ -13,50 +13,61 @@
 
 static bool is_wanted(void)
 {
-	return trace_is_on() && !emit_is_muted();
+	return trace_is_on() && emit_is_wanted();
+}
+
+static void put_syscall(struct writer *writer, const struct probe_syscall *call)
+{
+	struct record record = {
+		.time_ns = call->begin_ns, .kind = RECORD_SYSCALL, .word_count = SYSCALL_WORDS};
+	size_t path_bytes;
+
+	record.words[0] = (uint64_t)call->end_ns;
+	record.words[1] = (uintptr_t)call->call;
+	record.words[2] = (uint64_t)(int64_t)call->fd;
+	record.words[3] = (uint64_t)call->size_bytes;
+	record.words[4] = (uint64_t)call->result;
+	record.words[5] = stacks_capture_sigsafe();
+	if (call->path) {
+		path_bytes = strnlen(call->path, TRACE_TEXT_MAX_BYTES - 1);
+		memcpy(&record.words[SYSCALL_WORDS], call->path, path_bytes);
+		record.word_count += path_bytes / sizeof(uint64_t) + 1;
+	}
+	emit_put(writer, &record);
 }
 
 static void on_syscall(const struct probe_syscall *call)
 {
 	struct writer *writer = emit_enter();
-	struct record record = {.kind = RECORD_SYSCALL, .word_count = SYSCALL_WORDS};
-	size_t path_bytes;
 
 	if (!writer)
 		return;
-	if (emit_admits(writer)) {
-		record.time_ns = call->begin_ns;
-		record.words[0] = (uint64_t)call->end_ns;
-		record.words[1] = (uintptr_t)call->call;
-		record.words[2] = (uint64_t)(int64_t)call->fd;
-		record.words[3] = (uint64_t)call->size_bytes;
-		record.words[4] = (uint64_t)call->result;
-		record.words[5] = stacks_capture_sigsafe();
-		if (call->path) {
-			path_bytes = strnlen(call->path, TRACE_TEXT_MAX_BYTES - 1);
-			memcpy(&record.words[SYSCALL_WORDS], call->path, path_bytes);
-			record.word_count += path_bytes / sizeof(uint64_t) + 1;
-		}
-		emit_put(writer, &record);
-	}
+	if (emit_admits(writer))
+		put_syscall(writer, call);
 	emit_leave(writer);
+}
+
+static void put_wait(struct writer *writer, const struct probe_wait *wait, int64_t now_ns)
+{
+	struct record record = {.time_ns = wait->since_ns, .kind = RECORD_WAIT, .word_count = 3};
+
+	record.words[0] = (uint64_t)now_ns;
+	record.words[1] = (uintptr_t)wait->call;
+	record.words[2] = (uintptr_t)wait->object;
+	emit_put(writer, &record);
 }
 
 static void on_wait(const struct probe_wait *wait, int64_t now_ns)
 {
 	struct writer *writer;
-	struct record record = {.time_ns = wait->since_ns, .kind = RECORD_WAIT, .word_count = 3};
 
-	if (!trace_is_on())
+	if (!is_wanted())
 		return;
 	writer = emit_enter();
 	if (!writer)
 		return;
-	record.words[0] = (uint64_t)now_ns;
-	record.words[1] = (uintptr_t)wait->call;
-	record.words[2] = (uintptr_t)wait->object;
 	if (emit_admits(writer))
-		emit_put(writer, &record);
+		put_wait(writer, wait, now_ns);
 	emit_leave(writer);
 }
 

@@ -167,6 +167,8 @@ void emit_start(int64_t bytes)
 	atomic_store(&overdraft_bytes, bytes);
 	atomic_store(&dropped_count, 0);
 	atomic_store(&thinned_count, 0);
+	for (size_t i = 0; i < EMIT_WRITERS_MAX; i++)
+		atomic_store(&writers[i].thinned_count, 0);
 	atomic_store(&admitted_count, 0);
 	atomic_fetch_add(&session, 1);
 	atomic_store(&trace_listening, true);
@@ -203,11 +205,15 @@ void emit_set_cost(int64_t bytes)
 
 struct emit_counts emit_counts(void)
 {
-	return (struct emit_counts){
+	struct emit_counts counts = {
 		.dropped = atomic_load(&dropped_count),
 		.thinned = atomic_load(&thinned_count),
 		.admitted = atomic_load(&admitted_count),
 	};
+
+	for (size_t i = 0; i < EMIT_WRITERS_MAX; i++)
+		counts.thinned += atomic_load(&writers[i].thinned_count);
+	return counts;
 }
 
 /* Flows and slices of no thread have their numbers from here: 1, 2, 3 ... */
@@ -218,11 +224,22 @@ static uint64_t next_number(void)
 
 /* ---- what is recorded ---- */
 
+/* Under load most are: each thread counts its own, where it can. */
+static void count_thinned(void)
+{
+	if (self)
+		atomic_store_explicit(&self->thinned_count,
+			atomic_load_explicit(&self->thinned_count, memory_order_relaxed) + 1,
+			memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&thinned_count, 1, memory_order_relaxed);
+}
+
 /* A whole outermost slice, or nothing of it. */
 static bool take_credit(void)
 {
 	if (atomic_load_explicit(&credit_bytes, memory_order_relaxed) <= 0) {
-		atomic_fetch_add_explicit(&thinned_count, 1, memory_order_relaxed);
+		count_thinned();
 		return false;
 	}
 	atomic_fetch_sub_explicit(&credit_bytes,
@@ -245,22 +262,42 @@ bool emit_admits(struct writer *writer)
 	return false;
 }
 
-bool emit_is_muted(void)
+static bool is_in_session(const struct writer *writer)
 {
-	return self && self->muted_depth > 0 &&
-	       self->session == atomic_load_explicit(&session, memory_order_relaxed);
+	return writer && writer->session == atomic_load_explicit(&session, memory_order_relaxed);
 }
 
-/* Room for the ends of the slices that are open stays free: no slice is left open for want of it. */
-static bool put(struct writer *writer, const struct record *record, unsigned open_depth)
+bool emit_is_muted(void)
 {
+	return is_in_session(self) && self->muted_depth > 0;
+}
+
+bool emit_is_wanted(void)
+{
+	if (emit_is_muted())
+		return false;
+	if ((is_in_session(self) && self->depth > 0) ||
+		atomic_load_explicit(&credit_bytes, memory_order_relaxed) > 0)
+		return true;
+	count_thinned();
+	return false;
+}
+
+/*
+ * Room for the ends of the slices that are open stays free: no slice is left open for want of it. A
+ * record without a time is of now: the clock is read only for those that are recorded.
+ */
+static bool put(struct writer *writer, struct record *record, unsigned open_depth)
+{
+	if (record->time_ns == 0)
+		record->time_ns = clock_monotonic_ns();
 	if (ring_put(&writer->ring, record, (size_t)open_depth * END_WORDS))
 		return true;
 	atomic_fetch_add_explicit(&dropped_count, 1, memory_order_relaxed);
 	return false;
 }
 
-void emit_put(struct writer *writer, const struct record *record)
+void emit_put(struct writer *writer, struct record *record)
 {
 	(void)put(writer, record, writer->depth);
 	writer->is_skipping_details = true;
@@ -271,7 +308,7 @@ static struct record record_of(enum record_kind kind, size_t word_count)
 	struct record record;
 
 	/* Not all of it: most of a record is never used. */
-	record.time_ns = clock_monotonic_ns();
+	record.time_ns = 0;
 	record.kind = (uint16_t)kind;
 	record.word_count = (uint16_t)word_count;
 	record.flags = 0;
@@ -291,10 +328,22 @@ static void begin(struct writer *writer, const char *name, bool is_admitted)
 	writer->is_skipping_details = !is_admitted;
 }
 
+/* Within what is left out, a thread only counts: nothing of that is anybody else's. */
+static bool is_muted_begin(void)
+{
+	if (!emit_is_muted())
+		return false;
+	self->muted_depth++;
+	return true;
+}
+
 void trace_emit_begin(const char *name)
 {
-	struct writer *writer = emit_enter();
+	struct writer *writer;
 
+	if (is_muted_begin())
+		return;
+	writer = emit_enter();
 	if (!writer)
 		return;
 	begin(writer, name, emit_admits(writer));
@@ -303,24 +352,30 @@ void trace_emit_begin(const char *name)
 
 void trace_emit_begin_of(const char *name, uint64_t request)
 {
-	struct writer *writer = emit_enter();
+	struct writer *writer;
 
+	if (is_muted_begin())
+		return;
+	writer = emit_enter();
 	if (!writer)
 		return;
-	begin(writer, name, request != 0 && writer->muted_depth == 0);
+	begin(writer, name, request != 0);
 	emit_leave(writer);
 }
 
 void trace_emit_end(void)
 {
 	struct record record = record_of(RECORD_END, 0);
-	struct writer *writer = emit_enter();
+	struct writer *writer;
 
+	if (emit_is_muted()) {
+		self->muted_depth--;
+		return;
+	}
+	writer = emit_enter();
 	if (!writer)
 		return;
-	if (writer->muted_depth > 0)
-		writer->muted_depth--;
-	else if (writer->depth > 0)
+	if (writer->depth > 0)
 		(void)put(writer, &record, --writer->depth);
 	writer->is_skipping_details = true;
 	emit_leave(writer);
@@ -354,10 +409,13 @@ void trace_emit_counter(const char *name, int64_t value)
 
 /* ---- details ---- */
 
-static void put_detail(const struct record *record)
+static void put_detail(struct record *record)
 {
-	struct writer *writer = emit_enter();
+	struct writer *writer;
 
+	if (emit_is_muted())
+		return;
+	writer = emit_enter();
 	if (!writer)
 		return;
 	if (!writer->is_skipping_details)
@@ -405,9 +463,12 @@ uint64_t trace_emit_flow_number(void)
 uint64_t trace_emit_async_begin(const char *name)
 {
 	struct record record = record_of(RECORD_ASYNC_BEGIN, 2);
-	struct writer *writer = emit_enter();
+	struct writer *writer;
 	uint64_t number = 0;
 
+	if (!emit_is_wanted())
+		return 0;
+	writer = emit_enter();
 	if (!writer)
 		return 0;
 	record.words[0] = (uintptr_t)name;
@@ -419,7 +480,7 @@ uint64_t trace_emit_async_begin(const char *name)
 	return number;
 }
 
-static void put_async(const struct record *record)
+static void put_async(struct record *record)
 {
 	struct writer *writer = emit_enter();
 

@@ -43,6 +43,7 @@ struct writer {
 	pid_t tid;
 	atomic_bool is_busy; /* between emit_enter() and emit_leave() */
 	atomic_bool has_ended;
+	_Atomic(uint64_t) thinned_count; /* written by its thread, and at the start */
 
 	/* The thread's own. */
 	unsigned session;
@@ -98,7 +99,13 @@ void emit_leave(struct writer *writer);
 bool emit_admits(struct writer *writer);
 /* Whether the calling thread is within a slice that is left out. */
 bool emit_is_muted(void);
-void emit_put(struct writer *writer, const struct record *record);
+/*
+ * Whether it is worth looking at what the calling thread does now; counts it as left out where it is
+ * not. For what would be expensive to look at.
+ */
+bool emit_is_wanted(void);
+/* TIME_NS 0: now. */
+void emit_put(struct writer *writer, struct record *record);
 /* A thread's track. NUMBER: of its birth (probe/thread.h), or 0. */
 uint64_t emit_track_of(uint64_t number, pid_t tid);
 
