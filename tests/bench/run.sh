@@ -52,28 +52,29 @@ start_server() {
 
 cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$(<"$work/$1.pid")/stat"; }
 
-# Of the threads that unwind copied stacks, in ns. They live longer than a measurement.
-unwinding_ns() {
+# Of the threads that unwind copied stacks, and of those that encode what is asked for, in ns. They live
+# longer than a measurement.
+diagnosing_ns() {
 	local task
 	for task in "/proc/$(<"$work/$1.pid")"/task/*; do
-		[[ $(<"$task/comm") != unwind-* ]] || cat "$task/schedstat"
+		[[ $(<"$task/comm") != @(unwind|debug)-* ]] || cat "$task/schedstat"
 	done 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# measure NAME URL: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks) UNWINDING (its share of all
+# measure NAME URL: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks) DIAGNOSING (its share of all
 # the CPU time). At least two log lines a request, or the two would not do the same.
 measure() {
-	local name=$1 url=$2 before unwinding_before requests rate p99 errors lines
+	local name=$1 url=$2 before diagnosing_before requests rate p99 errors lines
 	: >"$work/$name.log"
-	before=$(cpu_ticks "$name") unwinding_before=$(unwinding_ns "$name")
+	before=$(cpu_ticks "$name") diagnosing_before=$(diagnosing_ns "$name")
 	read -r _ requests rate p99 errors < <(wrk -t1 -c"$connections" -d"${seconds}s" --latency \
 		-s tests/bench/figures.lua "$url/" | grep '^figures')
 	[ "${errors:-1}" -eq 0 ] || die "wrk had ${errors:-no} errors or no answer from the $name"
 	lines=$(wc -l <"$work/$name.log")
 	[ "$lines" -ge $((2 * requests)) ] || die "the $name logged $lines lines for $requests requests"
 	awk -v rate="$rate" -v p99="$p99" -v ticks=$(($(cpu_ticks "$name") - before)) -v n="$requests" \
-		-v unwinding_ns=$(($(unwinding_ns "$name") - unwinding_before)) -v hz="$(getconf CLK_TCK)" \
-		'BEGIN { print rate, p99, ticks / n, unwinding_ns / (ticks / hz * 1e9) }'
+		-v diagnosing_ns=$(($(diagnosing_ns "$name") - diagnosing_before)) -v hz="$(getconf CLK_TCK)" \
+		'BEGIN { print rate, p99, ticks / n, diagnosing_ns / (ticks / hz * 1e9) }'
 }
 
 # compare FILE A B: A and B are functions that print what measure does. Writes a line a round: both's.
@@ -99,7 +100,7 @@ print_ratio() {
 	awk -v column="$2" '{ print $column / $(column + NF / 2) }' "$1" | print_median "$3"
 }
 
-# print_share FILE WHAT: of unwinding, on the left side
+# print_share FILE WHAT: of diagnosing, on the left side
 print_share() {
 	awk '{ print $4 }' "$1" | print_median "$2"
 }
@@ -214,6 +215,7 @@ main() {
 	compare "$work/trace" with_trace on_patient
 	print_ratio "$work/trace" 1 "patient, with trace / without, $count"
 	print_ratio "$work/trace" 3 "patient, with trace / without, CPU per request"
+	print_share "$work/trace" "patient, with trace: unwinding and encoding / all"
 
 	compare_dumps
 	compare_interposed
