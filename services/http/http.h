@@ -125,7 +125,8 @@ struct http_files {
 /*
  * GET and HEAD, with ranges and ETags, of the regular files below a directory. A directory answers
  * with its index.html. What is missing, a listing, or a symbolic link that leads out of DIRECTORY
- * is 404; a file that may not be read is 403. Files are read on the loop: for local disks.
+ * is 404; a file that may not be read is 403. That holds whoever may write there, and whatever they
+ * do meanwhile. Files are read on the loop: for local disks.
  *
  * Goes before the routes; call it before http_server_start(). What FILES points to must outlive
  * the server.

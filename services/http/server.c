@@ -118,6 +118,7 @@ static void configure(struct http_server *server, const char *name)
 	config->max_request_entity_size = SERVER_READ_MAX_BYTES;
 	config->http1.upgrade_to_http2 = 0;
 	config->http1.req_timeout = SERVER_IDLE_MS;
+	config->filecache.capacity = 1; /* for files.c to hand over what it opened */
 	/*
 	 * Nobody speaks HTTP/2 here, and its farewell leaves a timer behind that h2o's own clean-up
 	 * stumbles over.

@@ -1,12 +1,16 @@
 /* Static files over real sockets: what is served, and what stays hidden. */
 #include "client.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SWAPPED_ASKS 1000
 #define HEADER "\r\nx-test: every answer\r\n"
 
 static char place[] = "/tmp/sickbay-files-XXXXXX", directory[64];
@@ -220,6 +224,68 @@ static void opens_no_pipe(void **state)
 	expect("/f/pipe", 404, "There is no such file.\n");
 }
 
+/* What is swapped for what, again and again: files/NAME and files/OTHER. */
+struct swap {
+	const char *name, *other;
+	atomic_bool ended;
+};
+
+static void *swap_again_and_again(void *argument)
+{
+	struct swap *swap = argument;
+	char name[128], other_name[128];
+
+	snprintf(name, sizeof(name), "%s/%s", directory, swap->name);
+	snprintf(other_name, sizeof(other_name), "%s/%s", directory, swap->other);
+	while (!atomic_load(&swap->ended))
+		if (renameat2(AT_FDCWD, name, AT_FDCWD, other_name, RENAME_EXCHANGE) != 0)
+			return "rename";
+	return NULL;
+}
+
+/* Whatever the moment: the file, or none. */
+static void ask_while_swapping(const char *name, const char *other)
+{
+	static struct swap swap; /* the thread may outlive a test that fails */
+	struct client_response response;
+	size_t served_count = 0, hidden_count = 0;
+	int fd = client_connect(server);
+	char request[64];
+	pthread_t thread;
+	void *failed;
+
+	swap = (struct swap){name, other, false};
+	snprintf(request, sizeof(request), "GET /f/%s HTTP/1.1\r\nHost: t\r\n\r\n", name);
+	assert_int_equal(pthread_create(&thread, NULL, swap_again_and_again, &swap), 0);
+	for (int i = 0; i < SWAPPED_ASKS || !served_count || !hidden_count; i++) {
+		client_send(fd, request);
+		client_receive(fd, false, &response);
+		if (response.status == 200)
+			assert_string_equal(response.body, "swapped");
+		else
+			assert_int_equal(response.status, 404);
+		*(response.status == 200 ? &served_count : &hidden_count) += 1;
+	}
+	atomic_store(&swap.ended, true);
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	close(fd);
+}
+
+static void serves_what_it_looked_at(void **state)
+{
+	char path[128];
+
+	(void)state;
+	write_file("files/file-or-link", "swapped");
+	make_link("../secret", "files/link-or-file");
+	ask_while_swapping("file-or-link", "link-or-file");
+	write_file("files/file-or-pipe", "swapped");
+	snprintf(path, sizeof(path), "%s/pipe-or-file", directory);
+	assert_int_equal(mkfifo(path, 0644), 0);
+	ask_while_swapping("file-or-pipe", "pipe-or-file");
+}
+
 static void says_which_files_may_not_be_read(void **state)
 {
 	uid_t nobody = 65534;
@@ -343,6 +409,7 @@ int main(void)
 		cmocka_unit_test(has_no_listing_nor_what_is_missing),
 		cmocka_unit_test(adds_the_slash_of_a_directory),
 		cmocka_unit_test(opens_no_pipe),
+		cmocka_unit_test(serves_what_it_looked_at),
 		cmocka_unit_test(says_which_files_may_not_be_read),
 		cmocka_unit_test(answers_head_and_refuses_other_methods),
 		cmocka_unit_test(serves_ranges),
