@@ -79,7 +79,8 @@ uint16_t http_server_port(const struct http_server *server);
 /*
  * Stops accepting, lets jobs under way answer for at most DRAIN_MS, joins the loops and frees all.
  * A job that waits on a timer for longer than that cannot answer any more: its connection is closed
- * at once, as if its client had left. Pools stop after it.
+ * at once, as if its client had left. A loop that hangs is left behind 700 ms later; what the
+ * server was given must outlive it. Pools stop after it.
  */
 void http_server_stop(struct http_server *server, unsigned drain_ms);
 

@@ -95,6 +95,7 @@ struct http_loop {
 #define HTTP_NEVER INT64_MAX
 
 struct http_server {
+	atomic_uint refs; /* one per loop and one of the owner: a loop left behind may come back */
 	h2o_globalconf_t config;
 	h2o_hostconf_t *host;
 	struct http_route *routes;
@@ -112,6 +113,9 @@ struct http_server {
 	pthread_cond_t ready;
 	unsigned ready_count;
 };
+
+/* Frees the server with the last reference. */
+void http_server_unref(struct http_server *server);
 
 /* "ADDRESS:PORT", as http_server_config.listen. Returns 0 or -EINVAL. */
 int http_parse_address(const char *text, struct sockaddr_storage *address, socklen_t *len_bytes)
@@ -154,6 +158,11 @@ struct http_task {
 /* Returns 0 or -EAGAIN. */
 int http_pool_push(struct http_pool *pool, struct http_task *task)
 	__attribute__((warn_unused_result));
+/*
+ * Joins a thread that ends by UNTIL_NS of the realtime clock; leaves any other behind. Returns whether
+ * it ended.
+ */
+bool http_join(pthread_t thread, int64_t until_ns);
 /* Takes a task out of the queue if it is still there. Returns whether it was. */
 bool http_pool_drop(struct http_pool *pool, struct http_task *task);
 

@@ -184,5 +184,6 @@ void *http_loop_main(void *argument)
 		loop_turn(loop, HTTP_NEVER);
 	loop_drain(loop);
 	loop_close(loop);
+	http_server_unref(loop->server);
 	return NULL;
 }

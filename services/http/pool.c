@@ -198,15 +198,23 @@ static void drop_queue(struct http_pool *pool)
 	} while (task);
 }
 
-void http_pool_stop(struct http_pool *pool, unsigned wait_ms)
+bool http_join(pthread_t thread, int64_t until_ns)
 {
 	/* Not pthread_clockjoin_np(): ThreadSanitizer knows only this one. */
-	int64_t until_ns = clock_realtime_ns() + wait_ms * CLOCK_NS_PER_MS;
 	struct timespec until = {until_ns / CLOCK_NS_PER_SEC, until_ns % CLOCK_NS_PER_SEC};
+
+	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+		return true;
+	pthread_detach(thread);
+	return false;
+}
+
+void http_pool_stop(struct http_pool *pool, unsigned wait_ms)
+{
+	int64_t until_ns = clock_realtime_ns() + wait_ms * CLOCK_NS_PER_MS;
 
 	drop_queue(pool);
 	for (unsigned i = 0; i < pool->started_count; i++)
-		if (pthread_timedjoin_np(pool->threads[i], NULL, &until))
-			pthread_detach(pool->threads[i]);
+		(void)http_join(pool->threads[i], until_ns);
 	pool_unref(pool);
 }

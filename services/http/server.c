@@ -11,10 +11,12 @@
 
 #include "common/alloc.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/parse.h"
 
 #define SERVER_BACKLOG_COUNT 4096
 #define SERVER_IDLE_MS 60000
+#define SERVER_CLOSE_MS 700
 /*
  * h2o closes a connection whose body it refuses, which can cost the client the answer; so it reads
  * some, and we refuse.
@@ -160,6 +162,7 @@ int http_server_create(const struct http_server_config *config, struct http_serv
 	server->port = port;
 	server->loop_count = config->loop_count ? config->loop_count : core_count();
 	server->loops = xcalloc(server->loop_count, sizeof(*server->loops));
+	atomic_init(&server->refs, 1);
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->ready, NULL);
 	configure(server, config->name);
@@ -191,8 +194,10 @@ static int start_loop(struct http_server *server, unsigned index)
 	if (loop->listen_fd < 0)
 		return -errno;
 	loop->mailbox = http_mailbox_create();
+	atomic_fetch_add(&server->refs, 1);
 	error = pthread_create(&loop->thread, NULL, http_loop_main, loop);
 	if (error) {
+		atomic_fetch_sub(&server->refs, 1);
 		http_mailbox_unref(loop->mailbox);
 		close(loop->listen_fd);
 		return -error;
@@ -228,8 +233,25 @@ uint16_t http_server_port(const struct http_server *server)
 	return server->port;
 }
 
+void http_server_unref(struct http_server *server)
+{
+	if (atomic_fetch_sub(&server->refs, 1) != 1)
+		return;
+	for (unsigned i = 0; i < server->started_count; i++)
+		http_mailbox_unref(server->loops[i].mailbox);
+	h2o_config_dispose(&server->config);
+	pthread_mutex_destroy(&server->lock);
+	pthread_cond_destroy(&server->ready);
+	free(server->loops);
+	free(server->routes);
+	free(server->name);
+	free(server);
+}
+
 void http_server_stop(struct http_server *server, unsigned drain_ms)
 {
+	int64_t until_ns;
+
 	/*
 	 * First, so that the kernel refuses new connections as soon as the last loop lets go of its
 	 * own.
@@ -239,15 +261,10 @@ void http_server_stop(struct http_server *server, unsigned drain_ms)
 	atomic_store_explicit(&server->stopping, true, memory_order_release);
 	for (unsigned i = 0; i < server->started_count; i++)
 		http_mailbox_post(server->loops[i].mailbox, NULL);
-	for (unsigned i = 0; i < server->started_count; i++) {
-		pthread_join(server->loops[i].thread, NULL);
-		http_mailbox_unref(server->loops[i].mailbox);
-	}
-	h2o_config_dispose(&server->config);
-	pthread_mutex_destroy(&server->lock);
-	pthread_cond_destroy(&server->ready);
-	free(server->loops);
-	free(server->routes);
-	free(server->name);
-	free(server);
+	/* Beyond the drain a loop takes half a second at most, to close. */
+	until_ns = clock_realtime_ns() + (drain_ms + SERVER_CLOSE_MS) * CLOCK_NS_PER_MS;
+	for (unsigned i = 0; i < server->started_count; i++)
+		if (!http_join(server->loops[i].thread, until_ns))
+			log_printf("event loop %u hangs, and is left behind", i);
+	http_server_unref(server);
 }

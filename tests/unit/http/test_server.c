@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+
 static struct http_server *server;
 
 static void hello(struct http_job *job)
@@ -261,6 +263,37 @@ static void reports_a_taken_port(void **state)
 	assert_int_equal(http_server_create(&config, &unused), -EADDRINUSE);
 }
 
+static sem_t hanging, resume;
+
+static void hang(struct http_job *job)
+{
+	sem_post(&hanging);
+	client_await(&resume);
+	http_reply_text(job, 200, "late");
+}
+
+static void leaves_a_loop_behind_that_hangs(void **state)
+{
+	static const struct http_route route = {"/", HTTP_GET, hang, NULL};
+	size_t fds = client_open_fds();
+	struct http_server *hung = client_serve(&route, 1, 2);
+	int64_t begin_ns;
+	int fd;
+
+	(void)state;
+	sem_init(&hanging, 0, 0);
+	sem_init(&resume, 0, 0);
+	fd = client_ask(hung, "/");
+	client_await(&hanging);
+	begin_ns = clock_monotonic_ns();
+	http_server_stop(hung, 100);
+	assert_true(clock_monotonic_ns() - begin_ns < CLOCK_NS_PER_SEC);
+	/* It comes back, finds what it was given, and ends; h2o keeps one descriptor of each loop. */
+	sem_post(&resume);
+	close(fd);
+	client_await_fds(fds + 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +307,7 @@ int main(void)
 		cmocka_unit_test(limits_the_body),
 		cmocka_unit_test(refuses_malformed_addresses),
 		cmocka_unit_test(reports_a_taken_port),
+		cmocka_unit_test(leaves_a_loop_behind_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
