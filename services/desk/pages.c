@@ -21,13 +21,19 @@ static const char *const headers[] = {"content-security-policy", CONTENT_SECURIT
 	"x-content-type-options", "nosniff", "referrer-policy", "no-referrer", "cache-control",
 	"no-cache", NULL};
 
+/* A capture is whatever a learner wrote: data to fetch and to save, never a page of the desk's. */
+static const char *const capture_headers[] = {"content-security-policy",
+	"sandbox; default-src 'none'", "content-disposition", "attachment",
+	"x-content-type-options", "nosniff", "referrer-policy", "no-referrer", "cache-control",
+	"no-cache", NULL};
+
 static char assets_directory[PATH_MAX], viewer_directory[PATH_MAX];
 /* h2o takes the first path that fits. */
 static struct http_files files[] = {
 	{"/viewer/perfetto", NULL, headers},
 	{"/viewer", viewer_directory, headers},
 	{"/assets", assets_directory, headers},
-	{"/captures", NULL, headers},
+	{"/captures", NULL, capture_headers},
 };
 
 static const char *captures_directory;
@@ -109,8 +115,6 @@ static void home_work(struct http_job *job)
 	size_t count;
 	int err = captures_list(captures_directory, &captures, &count);
 
-	for (size_t i = 0; headers[i]; i += 2)
-		http_header(job, headers[i], headers[i + 1]);
 	if (err) {
 		http_reply_text(job, 500, "%s, where captures lie, cannot be read: %s.",
 			captures_directory, strerror(-err));
@@ -129,6 +133,8 @@ static void home_work(struct http_job *job)
 
 static void home(struct http_job *job)
 {
+	for (size_t i = 0; headers[i]; i += 2)
+		http_header(job, headers[i], headers[i + 1]);
 	if (http_submit(job, page_pool, home_work) != 0)
 		http_reply_text(job, 503, "The desk has too many requests; try again.");
 }

@@ -6,7 +6,8 @@
  *     /viewer/      the viewer of traces; /viewer/perfetto/ is the engine it stands on
  *     /assets/      what the pages share
  *
- * Every answer forbids the browser to fetch anything from elsewhere.
+ * What lies there forbids the browser to fetch anything from elsewhere, in its errors too. A capture
+ * is never shown as a page, whatever is in it.
  */
 #ifndef SICKBAY_DESK_PAGES_H
 #define SICKBAY_DESK_PAGES_H

@@ -10,6 +10,14 @@
 #include "desk/captures.h"
 #include "desk/pages.h"
 
+/* Word for word: a source more is a hole. */
+#define PAGE_POLICY                                                                               \
+	"\r\ncontent-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; " \
+	"style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "            \
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+#define CAPTURE_POLICY "\r\ncontent-security-policy: sandbox; default-src 'none'\r\n"
+#define NO_SNIFFING "\r\nx-content-type-options: nosniff\r\n"
+
 static char captures[] = "/tmp/sickbay-captures-XXXXXX";
 static struct http_server *server;
 static struct http_pool *pool;
@@ -145,7 +153,7 @@ static void home_links_to_everything(void **state)
 	response = get("/");
 	assert_int_equal(response.status, 200);
 	expect_in(response.head, "\r\nContent-Type: text/html; charset=utf-8\r\n");
-	expect_in(response.head, "content-security-policy: default-src 'self'");
+	expect_in(response.head, PAGE_POLICY);
 	expect_in(response.body, "<td class=\"name\">step-2.pftrace<td class=\"size\">1.6 MB");
 	expect_in(response.body, "<time datetime=\"2018-07-12T13:45:44Z\">");
 	expect_in(response.body, "href=\"/viewer/?url=/captures/step-2.pftrace\"");
@@ -166,6 +174,53 @@ static void home_says_what_to_do_where_nothing_is(void **state)
 	response = get("/");
 	assert_int_equal(response.status, 500);
 	expect_in(response.body, "cannot be read: No such file or directory");
+	expect_in(response.head, PAGE_POLICY);
+}
+
+/* What a learner wrote must not act as a page of the desk's. */
+static void captures_are_no_pages(void **state)
+{
+	static const char *const targets[] = {"/captures/page.html", "/captures/missing.html"};
+
+	(void)state;
+	write_capture("page.html", 10, 1000);
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct client_response response = get(targets[i]);
+
+		assert_int_equal(response.status, i ? 404 : 200);
+		expect_in(response.head, CAPTURE_POLICY);
+		expect_in(response.head, "\r\ncontent-disposition: attachment\r\n");
+		expect_in(response.head, NO_SNIFFING);
+	}
+}
+
+static sem_t busy, resume;
+
+static void keep_busy(void *data)
+{
+	(void)data;
+	sem_post(&busy);
+	client_await(&resume);
+}
+
+static void home_has_its_policy_when_refusing(void **state)
+{
+	struct client_response response;
+	size_t calls_count = 1;
+
+	(void)state;
+	sem_init(&busy, 0, 0);
+	sem_init(&resume, 0, 0);
+	assert_int_equal(http_pool_call(pool, keep_busy, NULL), 0);
+	client_await(&busy);
+	while (http_pool_call(pool, keep_busy, NULL) == 0)
+		calls_count++;
+	response = get("/");
+	for (size_t i = 0; i < calls_count; i++)
+		sem_post(&resume);
+	assert_int_equal(response.status, 503);
+	expect_in(response.head, PAGE_POLICY);
+	expect_in(response.head, NO_SNIFFING);
 }
 
 static void serves_the_viewer_without_its_engine(void **state)
@@ -175,12 +230,13 @@ static void serves_the_viewer_without_its_engine(void **state)
 	(void)state;
 	assert_int_equal(response.status, 200);
 	expect_in(response.body, "viewer.js");
-	expect_in(response.head, "content-security-policy: default-src 'self'");
+	expect_in(response.head, PAGE_POLICY);
 	assert_int_equal(get("/viewer/viewer.js").status, 200);
 	assert_int_equal(get("/assets/handover.js").status, 200);
 	response = get("/viewer/perfetto/frontend_bundle.js");
 	assert_int_equal(response.status, 404);
-	expect_in(response.head, "x-content-type-options: nosniff");
+	expect_in(response.head, PAGE_POLICY);
+	expect_in(response.head, NO_SNIFFING);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, empty)
@@ -193,6 +249,8 @@ int main(void)
 		TEST(leaves_out_what_is_no_file),
 		TEST(home_links_to_everything),
 		TEST(home_says_what_to_do_where_nothing_is),
+		TEST(captures_are_no_pages),
+		TEST(home_has_its_policy_when_refusing),
 		TEST(serves_the_viewer_without_its_engine),
 	};
 
