@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "http/internal.h"
 
 static const char request[] = "GET /healthz HTTP/1.1\r\nHost: health\r\nConnection: close\r\n\r\n";
@@ -21,9 +22,19 @@ static void wildcard_to_loopback(struct sockaddr_storage *address)
 		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 }
 
-static int dial(const char *listen)
+/* What waits on FD (OPTION: to send or to receive) ends at UNTIL_NS. */
+static int limit_wait(int fd, int option, int64_t until_ns)
 {
-	const struct timeval timeout = {HEALTH_TIMEOUT_MS / 1000, HEALTH_TIMEOUT_MS % 1000 * 1000};
+	int64_t left_ms = (until_ns - clock_monotonic_ns()) / CLOCK_NS_PER_MS;
+	const struct timeval left = {left_ms / 1000, left_ms % 1000 * 1000};
+
+	if (left_ms <= 0) /* zero would be no limit */
+		return -ETIMEDOUT;
+	return setsockopt(fd, SOL_SOCKET, option, &left, sizeof(left)) == 0 ? 0 : -errno;
+}
+
+static int dial(const char *listen, int64_t until_ns)
+{
 	struct sockaddr_storage address;
 	socklen_t len_bytes;
 	int fd, err = http_parse_address(listen, &address, &len_bytes);
@@ -34,11 +45,10 @@ static int dial(const char *listen)
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	/* The first bounds connect(2) too. */
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) != 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) != 0 ||
-		connect(fd, (struct sockaddr *)&address, len_bytes) != 0) {
+	err = limit_wait(fd, SO_SNDTIMEO, until_ns); /* connect(2) too */
+	if (!err && connect(fd, (struct sockaddr *)&address, len_bytes) != 0)
 		err = -errno;
+	if (err) {
 		close(fd);
 		return err;
 	}
@@ -47,15 +57,17 @@ static int dial(const char *listen)
 
 int health_check(const char *listen)
 {
+	int64_t until_ns = clock_monotonic_ns() + HEALTH_TIMEOUT_MS * CLOCK_NS_PER_MS;
 	char answer[sizeof(wanted)] = "";
-	int err = 0, fd = dial(listen);
+	int err, fd = dial(listen, until_ns);
 
 	if (fd < 0)
 		return fd;
-	if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 ||
-		recv(fd, answer, strlen(wanted), MSG_WAITALL) < 0)
+	err = limit_wait(fd, SO_RCVTIMEO, until_ns);
+	if (!err && (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 ||
+			    recv(fd, answer, strlen(wanted), MSG_WAITALL) < 0))
 		err = -errno;
-	else if (strcmp(answer, wanted) != 0)
+	if (!err && strcmp(answer, wanted) != 0)
 		err = -EBADMSG;
 	close(fd);
 	return err;
