@@ -74,6 +74,35 @@ test('viewer answers PING of its own pages and takes a trace from them', async p
 	assert.equal(await viewer.locator('.bar .name').innerText(), 'sent');
 });
 
+test('viewer is deaf to a page of another origin', async page => {
+	await page.goto('/');
+	const [viewer] = await Promise.all([page.waitForEvent('popup'),
+		page.evaluate(url => { window.viewer = window.open(url); }, `${process.env.DESK}/viewer/`)]);
+
+	await viewer.getByText('Open a trace').waitFor();
+	// Runs after the viewer's own listener: once this one answers, that one has had every message.
+	await viewer.evaluate(() => addEventListener('message', event =>
+		event.data === 'END' && event.source.postMessage('END', event.origin)));
+	const heard = await page.evaluate(async name => {
+		const buffer = await (await fetch(`/captures/${name}`)).arrayBuffer();
+		const answers = [];
+
+		await new Promise(resolve => {
+			addEventListener('message', event => {
+				answers.push(event.data);
+				if (event.data === 'END')
+					resolve();
+			});
+			for (const message of ['PING', {perfetto: {buffer, title: 'sent'}}, 'END'])
+				window.viewer.postMessage(message, '*');
+		});
+		return answers;
+	}, NAME);
+
+	assert.deepEqual(heard, ['END']);
+	assert.equal(await viewer.locator('.bar .name').textContent(), '');
+}, {desk: 'without'});
+
 test('viewer without its engine says how to get it', async page => {
 	await page.goto(`/viewer/?url=/captures/${NAME}`);
 	await page.getByText('The viewer’s engine, a package of npm, is not in this image').waitFor();
