@@ -56,7 +56,7 @@ int packets_open(struct packets *packets, const char *path)
 	while (!err && at < packets->len_bytes) {
 		if (!find_packet(packets, at, &begin, &len_bytes)) {
 			packets_close(packets);
-			err = -EBADMSG;
+			return -EBADMSG;
 		}
 		at = begin + len_bytes;
 	}
