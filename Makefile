@@ -148,9 +148,10 @@ logs: ## Follow what the stack logs
 shell: ## A shell in the toolbox, beside the patient
 	@$(COMPOSE) exec toolbox bash -l
 
-SECONDS := 5
+# Not from the environment: WSL has a NAME of its own there.
+given = $(if $(filter command,$(origin $1)),$($1))
 trace: ## Take the patient's trace (SECONDS=5, NAME=; KERNEL=1: with the kernel's side)
-	@docker/trace.sh '$(SECONDS)' '$(NAME)' '$(KERNEL)'
+	@docker/trace.sh '$(or $(call given,SECONDS),5)' '$(call given,NAME)' '$(call given,KERNEL)'
 
 reset: ## Back to step 0; restarts a patient that does not answer
 	@docker/reset.sh

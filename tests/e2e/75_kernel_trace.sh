@@ -92,6 +92,7 @@ test_kernel_trace_refusals_are_sentences() {
 	for value in 0 301 -1 x 1.5 ''; do
 		expect_match "$(make_trace "$value" 2>&1 || true)" "^sickbay: SECONDS is '$value'; it must be a whole number from 1 to 300"
 	done
+	expect_match "$(NAME=x KERNEL=1 SECONDS=9 make -n trace)" "^docker/trace\.sh '5' '' ''\$" "what make takes from the environment"
 	expect_match "$(COMPOSE_PROJECT_NAME=$STACK docker/trace.sh 1 ../x '' 2>&1 || true)" "^sickbay: NAME is '\.\./x'"
 	expect_match "$(COMPOSE_PROJECT_NAME=$STACK-none docker/trace.sh 1 x '' 2>&1 || true)" '^sickbay: the stack is not up'
 	toolbox_background "curl -sS -o /dev/null --max-time 4 'localhost:6060/debug/pprof/trace?seconds=60'"
