@@ -40,8 +40,10 @@ static int watch(const char *event_pids, const char *tasks, char *const *contain
 	if (watch.tasks_fd < 0)
 		return complain(tasks, -errno);
 	found = watch_pass(&watch);
-	printf("%d\n", found);
-	fflush(stdout);
+	if (found >= 0) {
+		printf("%d\n", found);
+		fflush(stdout);
+	}
 	for (; found >= 0; found = watch_pass(&watch))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &period, NULL);
 	return complain("looking for the stack's threads", found);
