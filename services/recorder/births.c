@@ -6,75 +6,102 @@
 #include "common/alloc.h"
 #include "proto/perfetto_kernel.pb-c.h"
 
-struct birth {
-	int32_t parent, child; /* the host's numbers */
-	uint64_t born_ns;
-	uint64_t
-		returned_ns; /* when the parent left the kernel the first time since; 0: not seen */
-	int64_t returned;    /* what it was told there */
+#define STATE_ENDED 0x30 /* of prev_state: dead, or a zombie */
+
+/* What is known of one thread, at one time. */
+struct fact {
+	enum { ENDED, SEEN, BORN } what;
+	uint64_t at_ns;
+	struct task task;     /* ENDED: its number only */
+	int32_t parent;       /* BORN; otherwise 0 */
+	uint64_t returned_ns; /* when the parent left the kernel first since; 0: not seen */
 };
 
-struct births {
-	struct birth *items;
+struct facts {
+	struct fact *items;
 	size_t count, capacity;
 };
 
-typedef void on_event(struct births *births, const struct PerfettoKernel__FtraceEvent *event);
+typedef void on_event(struct facts *facts, const struct PerfettoKernel__FtraceEvent *event);
 
-static void on_newtask(struct births *births, const struct PerfettoKernel__FtraceEvent *event)
+static void add_fact(struct facts *facts, struct fact fact)
 {
-	if (!event->task_newtask)
-		return;
-	if (births->count == births->capacity) {
-		births->capacity = births->capacity ? births->capacity * 2 : 64;
-		births->items = xrealloc(births->items, births->capacity, sizeof(*births->items));
+	if (facts->count == facts->capacity) {
+		facts->capacity = facts->capacity ? facts->capacity * 2 : 64;
+		facts->items = xrealloc(facts->items, facts->capacity, sizeof(*facts->items));
 	}
-	births->items[births->count++] = (struct birth){.parent = (int32_t)event->pid,
-		.child = event->task_newtask->pid,
-		.born_ns = event->timestamp};
+	facts->items[facts->count++] = fact;
 }
 
-static int compare(const void *left, const void *right)
+static void on_life(struct facts *facts, const struct PerfettoKernel__FtraceEvent *event)
 {
-	const struct birth *a = left, *b = right;
+	struct fact fact = {.what = ENDED, .at_ns = event->timestamp};
+
+	if (event->task_newtask) {
+		fact.what = BORN;
+		fact.task.host_tid = event->task_newtask->pid;
+		fact.parent = (int32_t)event->pid;
+	} else if (event->sched_process_free) {
+		fact.task.host_tid = event->sched_process_free->pid;
+	} else if (event->sched_switch && event->sched_switch->prev_state & STATE_ENDED) {
+		fact.task.host_tid = event->sched_switch->prev_pid;
+	} else {
+		return;
+	}
+	add_fact(facts, fact);
+}
+
+static int compare_times(const void *left, const void *right)
+{
+	const struct fact *a = left, *b = right;
+
+	return (a->at_ns > b->at_ns) - (a->at_ns < b->at_ns);
+}
+
+static int compare_parents(const void *left, const void *right)
+{
+	const struct fact *a = left, *b = right;
 
 	if (a->parent != b->parent)
 		return a->parent < b->parent ? -1 : 1;
-	return (a->born_ns > b->born_ns) - (a->born_ns < b->born_ns);
+	return compare_times(left, right);
 }
 
 /* The last birth that PARENT gave until AT_NS. */
-static struct birth *last_birth(const struct births *births, int32_t parent, uint64_t at_ns)
+static struct fact *last_birth(const struct facts *facts, int32_t parent, uint64_t at_ns)
 {
-	const struct birth key = {.parent = parent, .born_ns = at_ns};
-	size_t low = 0, high = births->count;
+	const struct fact key = {.parent = parent, .at_ns = at_ns};
+	size_t low = 0, high = facts->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare(&births->items[middle], &key) <= 0)
+		if (compare_parents(&facts->items[middle], &key) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low && births->items[low - 1].parent == parent ? &births->items[low - 1] : NULL;
+	return low && facts->items[low - 1].parent == parent ? &facts->items[low - 1] : NULL;
 }
 
 /* CPUs are told one after the other: what comes first here need not have happened first. */
-static void on_sys_exit(struct births *births, const struct PerfettoKernel__FtraceEvent *event)
+static void on_sys_exit(struct facts *facts, const struct PerfettoKernel__FtraceEvent *event)
 {
-	struct birth *birth;
+	struct fact *birth;
+	int64_t returned;
 
 	if (!event->sys_exit)
 		return;
-	birth = last_birth(births, (int32_t)event->pid, event->timestamp);
-	if (!birth || (birth->returned_ns && birth->returned_ns <= event->timestamp))
+	birth = last_birth(facts, (int32_t)event->pid, event->timestamp);
+	if (!birth || birth->what != BORN ||
+		(birth->returned_ns && birth->returned_ns <= event->timestamp))
 		return;
+	returned = event->sys_exit->ret;
 	birth->returned_ns = event->timestamp;
-	birth->returned = event->sys_exit->ret;
+	birth->task.local_tid = returned > 0 && returned < TASK_TID_MAX ? (int32_t)returned : 0;
 }
 
-static int for_each_event(const struct packets *kernel, on_event *visit, struct births *births)
+static int for_each_event(const struct packets *kernel, on_event *visit, struct facts *facts)
 {
 	const uint8_t *data;
 	size_t at = 0, len_bytes;
@@ -86,41 +113,59 @@ static int for_each_event(const struct packets *kernel, on_event *visit, struct 
 		if (!packet)
 			return -EBADMSG;
 		for (size_t i = 0; packet->ftrace_events && i < packet->ftrace_events->n_event; i++)
-			visit(births, packet->ftrace_events->event[i]);
+			visit(facts, packet->ftrace_events->event[i]);
 		perfetto_kernel__trace_packet__free_unpacked(packet, NULL);
 	}
 	return 0;
 }
 
-/* Whether one more of the stack was found: it may have children of its own. */
-static bool add_children(const struct births *births, struct tasks *tasks)
+/* FACT comes after all that TASKS knows. */
+static void learn(struct tasks *tasks, const struct fact *fact)
 {
-	bool has_new = false;
+	struct task *known = tasks_find(tasks, fact->task.host_tid, fact->at_ns);
+	struct task task = fact->task;
 
-	for (size_t i = 0; i < births->count; i++) {
-		const struct birth *birth = &births->items[i];
-		const struct task *parent = tasks_find(tasks, birth->parent);
-		bool is_told = birth->returned > 0 && birth->returned < TASK_TID_MAX;
-
-		if (parent && tasks_add(tasks, (struct task){birth->child,
-						       is_told ? (int32_t)birth->returned : 0,
-						       parent->is_patient}))
-			has_new = true;
+	if (known && fact->what == SEEN &&
+		(!known->local_tid || known->local_tid == task.local_tid)) {
+		if (!known->local_tid)
+			tasks_tell_local(tasks, known, task.local_tid);
+		return;
 	}
-	return has_new;
+	/* Where another one has the number now, the end of the first was lost. */
+	if (known)
+		known->gone_ns = fact->what == ENDED ? fact->at_ns : fact->at_ns - 1;
+	if (fact->what == BORN) {
+		const struct task *parent = tasks_find(tasks, fact->parent, fact->at_ns);
+
+		if (!parent)
+			return;
+		task.is_patient = parent->is_patient;
+	}
+	task.born_ns = fact->at_ns;
+	task.gone_ns = TASK_ALIVE;
+	if (fact->what != ENDED)
+		tasks_add(tasks, task);
 }
 
-int births_add(const struct packets *kernel, struct tasks *tasks)
+int births_find(const struct packets *kernel, const struct tasks *seen, struct tasks *tasks)
 {
-	struct births births = {0};
-	int err = for_each_event(kernel, on_newtask, &births);
+	struct facts facts = {0};
+	int err;
 
-	if (!err && births.count) {
-		qsort(births.items, births.count, sizeof(*births.items), compare);
-		err = for_each_event(kernel, on_sys_exit, &births);
-		while (!err && add_children(&births, tasks))
-			;
+	for (size_t i = 0; i < seen->count; i++)
+		add_fact(&facts, (struct fact){.what = SEEN,
+					 .at_ns = seen->items[i].born_ns,
+					 .task = seen->items[i]});
+	err = for_each_event(kernel, on_life, &facts);
+	if (!err && facts.count) {
+		qsort(facts.items, facts.count, sizeof(*facts.items), compare_parents);
+		err = for_each_event(kernel, on_sys_exit, &facts);
 	}
-	free(births.items);
+	if (!err && facts.count) {
+		qsort(facts.items, facts.count, sizeof(*facts.items), compare_times);
+		for (size_t i = 0; i < facts.count; i++)
+			learn(tasks, &facts.items[i]);
+	}
+	free(facts.items);
 	return err;
 }

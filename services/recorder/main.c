@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "recorder/births.h"
 #include "recorder/reencode.h"
 #include "recorder/watch.h"
@@ -33,6 +34,7 @@ static int watch(const char *event_pids, const char *tasks, char *const *contain
 		.proc = "/proc", .containers = containers, .container_count = (size_t)count};
 	int found;
 
+	watch.seen_in = xcalloc(TASK_TID_MAX, sizeof(*watch.seen_in));
 	watch.event_pids_fd = open(event_pids, O_WRONLY | O_CLOEXEC);
 	if (watch.event_pids_fd < 0)
 		return complain(event_pids, -errno);
@@ -50,35 +52,36 @@ static int watch(const char *event_pids, const char *tasks, char *const *contain
 }
 
 static int write_merged(
-	const struct packets *kernel, const struct packets *patient, struct tasks *tasks)
+	const struct packets *kernel, const struct packets *patient, const struct tasks *seen)
 {
+	struct tasks tasks = TASKS_INIT;
 	struct reencode_span span;
 	struct reencode_counts counts;
-	int err = births_add(kernel, tasks);
+	int err = births_find(kernel, seen, &tasks);
 
 	if (!err)
-		err = reencode_patient(tasks, patient, stdout, &span);
+		err = reencode_patient(&tasks, patient, stdout, &span);
 	if (!err)
-		err = reencode_kernel(tasks, &span, kernel, stdout, &counts);
+		err = reencode_kernel(&tasks, &span, kernel, stdout, &counts);
 	if (!err && (fflush(stdout) != 0 || ferror(stdout)))
 		err = -errno;
-	if (err)
-		return err;
-	fprintf(stderr, "recorder: %zu events of the kernel, %zu threads of the stack\n",
-		counts.event_count, tasks->count);
-	if (counts.has_lost)
+	if (!err)
+		fprintf(stderr, "recorder: %zu events of the kernel, %zu threads of the stack\n",
+			counts.event_count, tasks.count);
+	if (!err && counts.has_lost)
 		fputs("recorder: the kernel lost events, there were more than it could keep; with "
 		      "less load on the patient it loses none\n",
 			stderr);
-	return 0;
+	tasks_free(&tasks);
+	return err;
 }
 
 static int merge(const char *tasks_path, const char *kernel_path, const char *patient_path)
 {
-	struct tasks tasks = TASKS_INIT;
+	struct tasks seen = TASKS_INIT;
 	struct packets kernel = PACKETS_INIT, patient = PACKETS_INIT;
 	const char *at = tasks_path;
-	int err = tasks_read(&tasks, tasks_path);
+	int err = tasks_read(&seen, tasks_path);
 
 	if (!err) {
 		at = kernel_path;
@@ -90,11 +93,11 @@ static int merge(const char *tasks_path, const char *kernel_path, const char *pa
 	}
 	if (!err) {
 		at = "merging the traces";
-		err = write_merged(&kernel, &patient, &tasks);
+		err = write_merged(&kernel, &patient, &seen);
 	}
 	packets_close(&patient);
 	packets_close(&kernel);
-	tasks_free(&tasks);
+	tasks_free(&seen);
 	return err ? complain(at, err) : 0;
 }
 

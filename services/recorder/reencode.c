@@ -37,14 +37,14 @@ struct cpu {
 };
 
 /* Idle is nobody, and everybody's. */
-static int32_t told_tid(const struct cpu *cpu, int32_t tid)
+static int32_t told_tid(const struct cpu *cpu, int32_t tid, uint64_t at_ns)
 {
-	return tid == 0 || tasks_find(cpu->tasks, tid) ? tid : cpu->other_tid;
+	return tid == 0 || tasks_find(cpu->tasks, tid, at_ns) ? tid : cpu->other_tid;
 }
 
-static void hide(const struct cpu *cpu, int32_t *tid, char **name)
+static void hide(const struct cpu *cpu, uint64_t at_ns, int32_t *tid, char **name)
 {
-	*tid = told_tid(cpu, *tid);
+	*tid = told_tid(cpu, *tid, at_ns);
 	if (*tid != cpu->other_tid)
 		return;
 	free(*name);
@@ -55,21 +55,20 @@ static void hide(const struct cpu *cpu, int32_t *tid, char **name)
 static bool keep_event(const struct cpu *cpu, struct PerfettoKernel__FtraceEvent *event)
 {
 	struct PerfettoKernel__SchedSwitch *sched = event->sched_switch;
+	uint64_t at_ns = event->timestamp;
 
-	event->pid = (uint32_t)told_tid(cpu, (int32_t)event->pid);
+	event->pid = (uint32_t)told_tid(cpu, (int32_t)event->pid, at_ns);
 	if (sched) {
-		hide(cpu, &sched->prev_pid, &sched->prev_comm);
-		hide(cpu, &sched->next_pid, &sched->next_comm);
+		hide(cpu, at_ns, &sched->prev_pid, &sched->prev_comm);
+		hide(cpu, at_ns, &sched->next_pid, &sched->next_comm);
 		return sched->prev_pid != sched->next_pid;
 	}
 	if (event->sched_waking)
-		return tasks_find(cpu->tasks, event->sched_waking->pid);
-	if (event->sched_process_free)
-		return tasks_find(cpu->tasks, event->sched_process_free->pid);
+		return tasks_find(cpu->tasks, event->sched_waking->pid, at_ns);
 	/* Its end comes under no number: a reader would take it for still under way. */
 	if (event->sys_enter && event->sys_enter->id == SYS_rt_sigreturn)
 		return false;
-	return tasks_find(cpu->tasks, (int32_t)event->pid) &&
+	return tasks_find(cpu->tasks, (int32_t)event->pid, at_ns) &&
 	       (event->task_newtask || event->task_rename || event->sys_enter || event->sys_exit);
 }
 
@@ -99,7 +98,7 @@ static struct PerfettoKernel__FtraceEvent *new_switch(
 static size_t append_event(const struct cpu *cpu, struct PerfettoKernel__FtraceEvent *event,
 	struct PerfettoKernel__FtraceEvent **list, size_t count)
 {
-	int32_t tid = told_tid(cpu, (int32_t)event->pid);
+	int32_t tid = told_tid(cpu, (int32_t)event->pid, event->timestamp);
 	bool is_inside = event->timestamp >= cpu->span->first_ns &&
 			 event->timestamp <= cpu->span->last_ns;
 	bool is_kept = keep_event(cpu, event) && is_inside;
@@ -133,12 +132,13 @@ static void filter_events(struct kernel *kernel, struct PerfettoKernel__FtraceEv
 	kernel->counts->has_lost |= bundle->lost_events;
 }
 
-static void filter_tree(const struct tasks *tasks, struct PerfettoKernel__ProcessTree *tree)
+static void filter_tree(
+	const struct tasks *tasks, uint64_t at_ns, struct PerfettoKernel__ProcessTree *tree)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < tree->n_processes; i++) {
-		if (tasks_find(tasks, tree->processes[i]->pid))
+		if (tasks_find(tasks, tree->processes[i]->pid, at_ns))
 			tree->processes[kept++] = tree->processes[i];
 		else
 			protobuf_c_message_free_unpacked(&tree->processes[i]->base, NULL);
@@ -146,7 +146,7 @@ static void filter_tree(const struct tasks *tasks, struct PerfettoKernel__Proces
 	tree->n_processes = kept;
 	kept = 0;
 	for (size_t i = 0; i < tree->n_threads; i++) {
-		if (tasks_find(tasks, tree->threads[i]->tid))
+		if (tasks_find(tasks, tree->threads[i]->tid, at_ns))
 			tree->threads[kept++] = tree->threads[i];
 		else
 			protobuf_c_message_free_unpacked(&tree->threads[i]->base, NULL);
@@ -161,7 +161,7 @@ static bool edit_kernel(void *context, struct PerfettoKernel__TracePacket *packe
 	if (packet->ftrace_events)
 		filter_events(kernel, packet->ftrace_events);
 	if (packet->process_tree)
-		filter_tree(kernel->tasks, packet->process_tree);
+		filter_tree(kernel->tasks, packet->timestamp, packet->process_tree);
 	return packet->ftrace_events || packet->process_tree || packet->has_clock_snapshot ||
 	       packet->has_ftrace_stats || packet->has_trace_stats || packet->has_system_info;
 }

@@ -3,8 +3,8 @@
  *
  * Of the kernel's trace stay the stack's own threads, and when a CPU was busy with something else: every
  * thread that is not in TASKS is called "other". It has one number for each CPU, above any real one,
- * because a reader must find the thread it leaves where it left it. Idle stays idle. System calls,
- * wake-ups and ends of others are left out, as is every kind of packet or event that
+ * because a reader must find the thread it leaves where it left it. Idle stays idle. System calls
+ * and wake-ups of others are left out, as is every kind of packet or event that
  * perfetto_kernel.proto does not list, and what was before or after the patient's own trace: a system call
  * that began before it would lie across the patient's slices.
  *

@@ -1,6 +1,7 @@
 #include "recorder/tasks.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,19 @@ static uint64_t hash_tid(int32_t tid)
 	return hash_u64(HASH_SEED, (uint32_t)tid);
 }
 
-static bool is_host_tid(const void *context, size_t entry, const void *key)
+struct moment {
+	int32_t host_tid;
+	uint64_t at_ns;
+};
+
+static bool has_host_tid(const void *context, size_t entry, const void *key)
 {
 	const struct tasks *tasks = context;
+	const struct task *task = &tasks->items[entry];
+	const struct moment *moment = key;
 
-	return tasks->items[entry].host_tid == *(const int32_t *)key;
+	return task->host_tid == moment->host_tid && task->born_ns <= moment->at_ns &&
+	       moment->at_ns <= task->gone_ns;
 }
 
 static bool is_local_tid(const void *context, size_t entry, const void *key)
@@ -27,26 +36,30 @@ static bool is_local_tid(const void *context, size_t entry, const void *key)
 	return tasks->items[entry].local_tid == *(const int32_t *)key;
 }
 
-bool tasks_add(struct tasks *tasks, struct task task)
+void tasks_add(struct tasks *tasks, struct task task)
 {
-	if (tasks_find(tasks, task.host_tid))
-		return false;
 	if (tasks->count == tasks->capacity) {
 		tasks->capacity = tasks->capacity ? tasks->capacity * 2 : 64;
 		tasks->items = xrealloc(tasks->items, tasks->capacity, sizeof(*tasks->items));
 	}
 	tasks->items[tasks->count] = task;
 	hash_index_add(&tasks->by_host, hash_tid(task.host_tid), tasks->count);
-	if (task.is_patient && task.local_tid)
-		hash_index_add(&tasks->by_local, hash_tid(task.local_tid), tasks->count);
-	tasks->count++;
-	return true;
+	tasks_tell_local(tasks, &tasks->items[tasks->count++], task.local_tid);
 }
 
-const struct task *tasks_find(const struct tasks *tasks, int32_t host_tid)
+void tasks_tell_local(struct tasks *tasks, struct task *task, int32_t local_tid)
 {
+	task->local_tid = local_tid;
+	if (task->is_patient && local_tid)
+		hash_index_add(
+			&tasks->by_local, hash_tid(local_tid), (size_t)(task - tasks->items));
+}
+
+struct task *tasks_find(const struct tasks *tasks, int32_t host_tid, uint64_t at_ns)
+{
+	const struct moment moment = {host_tid, at_ns};
 	size_t entry = hash_index_find(
-		&tasks->by_host, hash_tid(host_tid), is_host_tid, tasks, &host_tid);
+		&tasks->by_host, hash_tid(host_tid), has_host_tid, tasks, &moment);
 
 	return entry == HASH_INDEX_NONE ? NULL : &tasks->items[entry];
 }
@@ -62,25 +75,27 @@ int32_t tasks_host_tid(const struct tasks *tasks, int32_t local_tid)
 /* Takes the line apart. */
 static int parse_line(char *line, struct task *task)
 {
-	int64_t numbers[3];
+	static const int64_t max[] = {TASK_TID_MAX - 1, TASK_TID_MAX - 1, INT_MAX, INT64_MAX};
+	int64_t numbers[4];
 
 	line[strcspn(line, "\n")] = '\0';
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		const char *word = strsep(&line, " ");
 
-		if (!word || parse_int(word, 0, TASK_TID_MAX - 1, &numbers[i]) != 0)
+		if (!word || parse_int(word, 0, max[i], &numbers[i]) != 0)
 			return -EBADMSG;
 	}
 	if (line)
 		return -EBADMSG;
-	*task = (struct task){(int32_t)numbers[0], (int32_t)numbers[1], numbers[2] == 0};
+	*task = (struct task){(int32_t)numbers[0], (int32_t)numbers[1], numbers[2] == 0,
+		(uint64_t)numbers[3], TASK_ALIVE};
 	return 0;
 }
 
 int tasks_read(struct tasks *tasks, const char *path)
 {
 	FILE *file = fopen(path, "re");
-	char line[64];
+	char line[96];
 	int err = 0;
 
 	if (!file)

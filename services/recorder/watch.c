@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/parse.h"
@@ -33,14 +35,14 @@ static int write_all(int fd, const char *text, size_t len_bytes)
 /* The kernel is told first: what it does not record, nobody looks for. */
 static int tell(const struct watch *watch, const struct task *task, size_t container)
 {
-	char line[64];
+	char line[96];
 	int err, len_bytes = snprintf(line, sizeof(line), "%d\n", task->host_tid);
 
 	err = write_all(watch->event_pids_fd, line, (size_t)len_bytes);
 	if (err)
 		return err;
-	len_bytes = snprintf(
-		line, sizeof(line), "%d %d %zu\n", task->host_tid, task->local_tid, container);
+	len_bytes = snprintf(line, sizeof(line), "%d %d %zu %" PRIu64 "\n", task->host_tid,
+		task->local_tid, container, task->born_ns);
 	return write_all(watch->tasks_fd, line, (size_t)len_bytes);
 }
 
@@ -76,14 +78,14 @@ static void read_proc(char text[PROC_FILE_BYTES], const char *path)
 	text[len_bytes > 0 ? len_bytes : 0] = '\0';
 }
 
-/* The last number of the line NSpid; 0 where there is none. */
+/* The last number of the line NSpid; 0 where there is none, or where the thread has ended. */
 static int32_t local_tid(const char *status)
 {
 	static const char key[] = "\nNSpid:";
 	const char *line = strstr(status, key);
 	int64_t number = 0;
 
-	if (!line)
+	if (!line || strstr(status, "\nState:\tZ"))
 		return 0;
 	for (const char *end = line + strlen(key); *end == '\t';) {
 		char *after;
@@ -94,20 +96,32 @@ static int32_t local_tid(const char *status)
 	return number > 0 && number < TASK_TID_MAX ? (int32_t)number : 0;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Who was not there at the last pass is new: its number may have been another's. */
 static int visit_thread(struct pass *pass, int32_t tid)
 {
 	struct watch *watch = pass->watch;
-	struct task task = {.host_tid = tid, .is_patient = pass->container == 0};
+	struct task task = {.host_tid = tid, .born_ns = now_ns()};
+	bool is_known = watch->seen_in[tid] && watch->seen_in[tid] + 1 >= watch->pass_number;
 	char path[PATH_BYTES], status[PROC_FILE_BYTES];
 
-	if (tasks_find(&watch->known, tid))
+	if (is_known) {
+		watch->seen_in[tid] = watch->pass_number;
 		return 0;
+	}
 	snprintf(path, PATH_BYTES, "%s/%d/task/%d/status", watch->proc, pass->pid, tid);
 	read_proc(status, path);
 	task.local_tid = local_tid(status);
 	if (!task.local_tid)
 		return 0;
-	tasks_add(&watch->known, task);
+	watch->seen_in[tid] = watch->pass_number;
 	pass->new_count++;
 	return tell(watch, &task, pass->container);
 }
@@ -133,7 +147,9 @@ static int visit_process(struct pass *pass, int32_t pid)
 int watch_pass(struct watch *watch)
 {
 	struct pass pass = {.watch = watch};
-	int err = for_each_number(watch->proc, visit_process, &pass);
+	int err;
 
+	watch->pass_number++;
+	err = for_each_number(watch->proc, visit_process, &pass);
 	return err ? err : pass.new_count;
 }

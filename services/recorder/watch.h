@@ -22,7 +22,8 @@ struct watch {
 	char *const *containers;
 	size_t container_count;
 	int event_pids_fd, tasks_fd;
-	struct tasks known;
+	uint32_t *seen_in; /* TASK_TID_MAX, of 0: the pass that saw the thread last */
+	uint32_t pass_number;
 };
 
 int watch_pass(struct watch *watch) __attribute__((warn_unused_result));

@@ -45,19 +45,39 @@ static void add_event(struct kernel_trace *trace, unsigned cpu, uint64_t at_ns, 
 	kernel_trace_add(trace, &packet);
 }
 
+static void add_switch(struct kernel_trace *trace, unsigned cpu, uint64_t at_ns,
+	struct PerfettoKernel__SchedSwitch *sched)
+{
+	struct PerfettoKernel__FtraceEvent event = PERFETTO_KERNEL__FTRACE_EVENT__INIT;
+
+	sched->has_prev_pid = sched->has_next_pid = true;
+	event.sched_switch = sched;
+	add_event(trace, cpu, at_ns, sched->prev_pid, &event);
+}
+
 void kernel_trace_switch(struct kernel_trace *trace, unsigned cpu, uint64_t at_ns, int from,
 	const char *from_name, int to, const char *to_name)
 {
-	struct PerfettoKernel__FtraceEvent event = PERFETTO_KERNEL__FTRACE_EVENT__INIT;
 	struct PerfettoKernel__SchedSwitch sched = PERFETTO_KERNEL__SCHED_SWITCH__INIT;
 
-	sched.has_prev_pid = sched.has_next_pid = true;
 	sched.prev_pid = from;
 	sched.prev_comm = (char *)from_name;
 	sched.next_pid = to;
 	sched.next_comm = (char *)to_name;
-	event.sched_switch = &sched;
-	add_event(trace, cpu, at_ns, from, &event);
+	add_switch(trace, cpu, at_ns, &sched);
+}
+
+void kernel_trace_last_switch(
+	struct kernel_trace *trace, unsigned cpu, uint64_t at_ns, int from, const char *from_name)
+{
+	struct PerfettoKernel__SchedSwitch sched = PERFETTO_KERNEL__SCHED_SWITCH__INIT;
+
+	sched.prev_pid = from;
+	sched.prev_comm = (char *)from_name;
+	sched.has_prev_state = true;
+	sched.prev_state = 0x10;
+	sched.next_comm = (char *)"swapper";
+	add_switch(trace, cpu, at_ns, &sched);
 }
 
 void kernel_trace_enter(
@@ -137,8 +157,6 @@ static void print_event(
 		strbuf_printf(text, "%u begets %d\n", event->pid, event->task_newtask->pid);
 	else if (event->task_rename)
 		strbuf_printf(text, "%u renames %d\n", event->pid, event->task_rename->pid);
-	else if (event->sched_process_free)
-		strbuf_printf(text, "%u frees %d\n", event->pid, event->sched_process_free->pid);
 	else
 		strbuf_puts(text, "?\n");
 }

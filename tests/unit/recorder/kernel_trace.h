@@ -5,7 +5,7 @@
  *     110 cpu0 50 enters 257               a system call
  *     120 cpu0 50 leaves 3                 ... and what it returned
  *     130 cpu0 50 wakes 51                 130 cpu0 50 begets 51
- *     140 cpu0 0 frees 51                  140 cpu0 50 renames 51
+ *     140 cpu0 50 renames 51
  *     process 50                           of the kernel's list, as "thread 51"
  *     track 50/51                          of the patient's; "track 50" of a process
  *     150 sample 50/51
@@ -33,6 +33,8 @@ struct packets kernel_trace_end(struct kernel_trace *trace);
 void kernel_trace_add(struct kernel_trace *trace, const struct PerfettoKernel__TracePacket *packet);
 void kernel_trace_switch(struct kernel_trace *trace, unsigned cpu, uint64_t at_ns, int from,
 	const char *from_name, int to, const char *to_name);
+void kernel_trace_last_switch(
+	struct kernel_trace *trace, unsigned cpu, uint64_t at_ns, int from, const char *from_name);
 void kernel_trace_enter(
 	struct kernel_trace *trace, unsigned cpu, uint64_t at_ns, int tid, int64_t number);
 void kernel_trace_leave(

@@ -14,9 +14,9 @@
 /* The stack: the patient with threads 50 and 51, known to itself as 7 and 8, and a tool, 60 or 9. */
 static void know_the_stack(struct tasks *tasks)
 {
-	tasks_add(tasks, (struct task){50, 7, true});
-	tasks_add(tasks, (struct task){51, 8, true});
-	tasks_add(tasks, (struct task){60, 9, false});
+	tasks_add(tasks, (struct task){50, 7, true, 0, TASK_ALIVE});
+	tasks_add(tasks, (struct task){51, 8, true, 0, TASK_ALIVE});
+	tasks_add(tasks, (struct task){60, 9, false, 0, TASK_ALIVE});
 }
 
 static const struct reencode_span always = {0, UINT64_MAX};
@@ -26,11 +26,12 @@ static char *published(struct kernel_trace *trace, const struct reencode_span *s
 	struct reencode_counts *counts)
 {
 	struct packets recorded = kernel_trace_end(trace), written;
-	struct tasks tasks = TASKS_INIT;
+	struct tasks seen = TASKS_INIT, tasks = TASKS_INIT;
 	struct kernel_trace out;
 	char *text;
 
-	know_the_stack(&tasks);
+	know_the_stack(&seen);
+	assert_int_equal(births_find(&recorded, &seen, &tasks), 0);
 	kernel_trace_begin(&out);
 	assert_int_equal(reencode_kernel(&tasks, span, &recorded, out.file, counts), 0);
 	written = kernel_trace_end(&out);
@@ -38,6 +39,7 @@ static char *published(struct kernel_trace *trace, const struct reencode_span *s
 	free(out.data);
 	free(trace->data);
 	tasks_free(&tasks);
+	tasks_free(&seen);
 	return text;
 }
 
@@ -75,10 +77,9 @@ static void others_have_no_names(void **state)
 				  "16 cpu0 50 begets 51\n"
 				  "17 cpu0 app/50 > other/4194305\n"
 				  "22 cpu0 4194305 wakes 51\n"
-				  "24 cpu0 4194305 frees 51\n"
 				  "25 cpu0 other/4194305 > swapper/0\n"
 				  "26 cpu3 other/4194308 > tool/60\n");
-	assert_int_equal(counts.event_count, 11);
+	assert_int_equal(counts.event_count, 10);
 	assert_false(counts.has_lost);
 	free(text);
 }
@@ -231,12 +232,16 @@ static void the_patient_has_the_numbers_of_the_host(void **state)
 
 static void births_tell_both_numbers(void **state)
 {
-	struct tasks tasks = TASKS_INIT;
+	struct tasks seen = TASKS_INIT, tasks = TASKS_INIT;
 	struct kernel_trace trace;
 	struct packets recorded;
 
 	(void)state;
-	know_the_stack(&tasks);
+	know_the_stack(&seen);
+	/* Seen after they were born: they are the same; 72 is another one by then. */
+	tasks_add(&seen, (struct task){71, 11, true, 45, TASK_ALIVE});
+	tasks_add(&seen, (struct task){73, 14, true, 70, TASK_ALIVE});
+	tasks_add(&seen, (struct task){72, 15, true, 80, TASK_ALIVE});
 	kernel_trace_begin(&trace);
 	/* Told late: CPU 1 comes after CPU 0. And 70's child before 70 itself is known. */
 	kernel_trace_beget(&trace, 0, 30, 70, 71);
@@ -252,17 +257,51 @@ static void births_tell_both_numbers(void **state)
 	kernel_trace_beget(&trace, 1, 60, 900, 901);
 	kernel_trace_leave(&trace, 1, 61, 900, 13);
 	recorded = kernel_trace_end(&trace);
-	assert_int_equal(births_add(&recorded, &tasks), 0);
+	assert_int_equal(births_find(&recorded, &seen, &tasks), 0);
 	assert_int_equal(tasks_host_tid(&tasks, 10), 70);
 	assert_int_equal(tasks_host_tid(&tasks, 11), 71);
 	assert_int_equal(tasks_host_tid(&tasks, 12), 72);
-	assert_int_equal(tasks_find(&tasks, 73)->local_tid, 0);
-	assert_true(tasks_find(&tasks, 73)->is_patient);
-	assert_null(tasks_find(&tasks, 901));
+	assert_int_equal(tasks_find(&tasks, 73, 60)->local_tid, 14);
+	assert_int_equal(tasks_find(&tasks, 72, 79)->local_tid, 12);
+	assert_int_equal(tasks_find(&tasks, 72, 80)->local_tid, 15);
+	assert_true(tasks_find(&tasks, 73, 99)->is_patient);
+	assert_null(tasks_find(&tasks, 901, 99));
 	assert_int_equal(tasks_host_tid(&tasks, 99), 0);
-	assert_int_equal(tasks.count, 7);
+	assert_int_equal(tasks.count, 8);
 	free(trace.data);
 	tasks_free(&tasks);
+	tasks_free(&seen);
+}
+
+static void a_number_that_another_has_is_his(void **state)
+{
+	struct reencode_counts counts;
+	struct kernel_trace trace;
+	char *text;
+
+	(void)state;
+	kernel_trace_begin(&trace);
+	kernel_trace_beget(&trace, 0, 10, 50, 70);
+	kernel_trace_free_task(&trace, 0, 20, 50, 70);
+	kernel_trace_switch(&trace, 0, 30, 50, "app", 70, "ssh-agent");
+	kernel_trace_wake(&trace, 0, 31, 70, 50);
+	kernel_trace_switch(&trace, 0, 32, 70, "ssh-agent", 50, "app");
+	kernel_trace_wake(&trace, 0, 33, 50, 70);
+	/* The stack's again; this time, nobody tells that it is freed. */
+	kernel_trace_beget(&trace, 0, 40, 50, 70);
+	kernel_trace_switch(&trace, 0, 41, 50, "app", 70, "worker");
+	kernel_trace_last_switch(&trace, 0, 50, 70, "worker");
+	kernel_trace_switch(&trace, 0, 60, 0, "swapper", 70, "ssh-agent");
+	text = published(&trace, &always, &counts);
+	assert_string_equal(text, "10 cpu0 50 begets 70\n"
+				  "30 cpu0 app/50 > other/4194305\n"
+				  "31 cpu0 4194305 wakes 50\n"
+				  "32 cpu0 other/4194305 > app/50\n"
+				  "40 cpu0 50 begets 70\n"
+				  "41 cpu0 app/50 > worker/70\n"
+				  "50 cpu0 worker/70 > swapper/0\n"
+				  "60 cpu0 swapper/0 > other/4194305\n");
+	free(text);
 }
 
 /* Merges what the file of FD holds with itself. */
@@ -270,18 +309,18 @@ static int merge(int fd)
 {
 	char path[64], *data;
 	struct packets packets = PACKETS_INIT;
-	struct tasks tasks = TASKS_INIT;
+	struct tasks seen = TASKS_INIT, tasks = TASKS_INIT;
 	struct reencode_span span;
 	struct reencode_counts counts;
 	size_t len_bytes;
 	FILE *out = open_memstream(&data, &len_bytes);
 	int err;
 
-	know_the_stack(&tasks);
+	know_the_stack(&seen);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	err = packets_open(&packets, path);
 	if (!err)
-		err = births_add(&packets, &tasks);
+		err = births_find(&packets, &seen, &tasks);
 	if (!err)
 		err = reencode_patient(&tasks, &packets, out, &span);
 	if (!err)
@@ -290,6 +329,7 @@ static int merge(int fd)
 	free(data);
 	packets_close(&packets);
 	tasks_free(&tasks);
+	tasks_free(&seen);
 	return err;
 }
 
@@ -347,6 +387,7 @@ int main(void)
 		cmocka_unit_test(only_the_time_of_the_patient),
 		cmocka_unit_test(the_patient_has_the_numbers_of_the_host),
 		cmocka_unit_test(births_tell_both_numbers),
+		cmocka_unit_test(a_number_that_another_has_is_his),
 		cmocka_unit_test(damaged_traces),
 	};
 

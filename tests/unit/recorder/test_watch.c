@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/alloc.h"
 #include "recorder/watch.h"
 
 #define PATIENT "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -48,6 +50,16 @@ static void make_thread(int pid, int tid, const char *status)
 	write_file(path, status);
 }
 
+static void remove_thread(int pid, int tid)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%d/task/%d/status", proc, pid, tid);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/%d/task/%d", proc, pid, tid);
+	assert_int_equal(rmdir(path), 0);
+}
+
 static void expect_content(int fd, const char *wanted)
 {
 	char text[256] = "";
@@ -84,6 +96,7 @@ static void passes_find_what_is_new(void **state)
 	struct watch watch = {.proc = proc,
 		.containers = containers,
 		.container_count = 2,
+		.seen_in = xcalloc(TASK_TID_MAX, sizeof(*watch.seen_in)),
 		.event_pids_fd = memfd_create("pids", MFD_CLOEXEC),
 		.tasks_fd = memfd_create("tasks", MFD_CLOEXEC)};
 	struct tasks tasks = TASKS_INIT;
@@ -94,21 +107,30 @@ static void passes_find_what_is_new(void **state)
 	assert_int_equal(watch_pass(&watch), 0);
 	make_thread(50, 51, "Name:\tworker\nNSpid:\t51\t8\n");
 	make_thread(50, 52, "Name:\tgone\n");
+	make_thread(50, 53, "Name:\tended\nState:\tZ (zombie)\nNSpid:\t53\t10\n");
 	assert_int_equal(watch_pass(&watch), 1);
+	/* It goes, and the number comes back. */
+	remove_thread(50, 51);
+	assert_int_equal(watch_pass(&watch), 0);
+	make_thread(50, 51, "Name:\tworker\nNSpid:\t51\t11\n");
+	assert_int_equal(watch_pass(&watch), 1);
+	assert_int_equal(watch_pass(&watch), 0);
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", watch.tasks_fd);
 	assert_int_equal(tasks_read(&tasks, path), 0);
-	assert_int_equal(tasks.count, 3);
+	assert_int_equal(tasks.count, 4);
 	assert_int_equal(tasks_host_tid(&tasks, 7), 50);
 	assert_int_equal(tasks_host_tid(&tasks, 8), 51);
+	assert_int_equal(tasks_host_tid(&tasks, 11), 51);
 	assert_int_equal(tasks_host_tid(&tasks, 9), 0);
-	assert_int_equal(tasks_find(&tasks, 60)->local_tid, 9);
-	assert_false(tasks_find(&tasks, 60)->is_patient);
-	assert_null(tasks_find(&tasks, 900));
+	assert_int_equal(tasks_find(&tasks, 60, UINT64_MAX)->local_tid, 9);
+	assert_false(tasks_find(&tasks, 60, UINT64_MAX)->is_patient);
+	assert_null(tasks_find(&tasks, 60, 0));
+	assert_null(tasks_find(&tasks, 900, UINT64_MAX));
 	/* Directories have no order. */
-	assert_int_equal(lseek(watch.event_pids_fd, 0, SEEK_END), strlen("50\n51\n60\n"));
+	assert_int_equal(lseek(watch.event_pids_fd, 0, SEEK_END), strlen("50\n51\n60\n51\n"));
 	tasks_free(&tasks);
-	tasks_free(&watch.known);
+	free(watch.seen_in);
 	close(watch.event_pids_fd);
 	close(watch.tasks_fd);
 }
@@ -118,21 +140,22 @@ static void what_cannot_be_told_is_an_error(void **state)
 	struct watch watch = {.proc = proc,
 		.containers = containers,
 		.container_count = 2,
+		.seen_in = xcalloc(TASK_TID_MAX, sizeof(*watch.seen_in)),
 		.event_pids_fd = open("/dev/full", O_WRONLY | O_CLOEXEC),
 		.tasks_fd = memfd_create("tasks", MFD_CLOEXEC)};
 
 	(void)state;
 	assert_int_equal(watch_pass(&watch), -ENOSPC);
 	expect_content(watch.tasks_fd, "");
-	tasks_free(&watch.known);
+	free(watch.seen_in);
 	close(watch.event_pids_fd);
 	close(watch.tasks_fd);
 }
 
 static void lines_that_are_none(void **state)
 {
-	static const char *const bad[] = {"50\n", "50 7\n", "50 7 0 1\n", "50 7 x\n", "-1 7 0\n",
-		"4194304 7 0\n", "50  0\n", "\n"};
+	static const char *const bad[] = {"50\n", "50 7 0\n", "50 7 0 1 1\n", "50 7 0 x\n",
+		"-1 7 0 1\n", "4194304 7 0 1\n", "50  0 1\n", "\n"};
 	struct tasks tasks = TASKS_INIT;
 	char path[64];
 
