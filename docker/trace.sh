@@ -13,6 +13,7 @@ SECONDS_MAX=300
 work='' recorder='' recorder_pid='' # a directory; a container, and the client that started it
 
 clean_up() {
+	exec 5>&-
 	[ -z "$recorder" ] || docker stop -t 5 "$recorder" >/dev/null 2>&1 || true
 	[ -z "$work" ] || rm -rf "$work"
 }
@@ -47,9 +48,20 @@ progress() {
 
 trace_patient() {
 	local seconds=$1 out=$2 said=$work/curl pid
-	docker compose exec -T toolbox curl -sS --fail-with-body --max-time "$((seconds + 60))" \
-		"http://localhost:6060/debug/pprof/trace?seconds=$seconds" >"$out" 2>"$said" </dev/null &
+	mkfifo "$work/alive"
+	# What is run in a container does not end with its client, and the patient would trace on: it ends with
+	# its input, which ends with us, whatever ends us.
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	docker compose exec -T toolbox sh -c 'exec 3<&0
+		curl "$@" </dev/null & curl=$!
+		{ read -r _ <&3; kill "$curl"; } >/dev/null 2>&1 & watcher=$!
+		wait "$curl"; status=$?
+		kill "$watcher" 2>/dev/null
+		exit "$status"' \
+		sh -sS --fail-with-body --max-time "$((seconds + 60))" \
+		"http://localhost:6060/debug/pprof/trace?seconds=$seconds" <"$work/alive" >"$out" 2>"$said" &
 	pid=$!
+	exec 5>"$work/alive"
 	progress "$seconds" "$pid"
 	if ! wait "$pid"; then
 		# What the patient says to a request that it refuses is the body.
