@@ -56,7 +56,7 @@ static int write_merged(
 {
 	struct tasks tasks = TASKS_INIT;
 	struct reencode_span span;
-	struct reencode_counts counts;
+	struct reencode_counts counts = {0};
 	int err = births_find(kernel, seen, &tasks);
 
 	if (!err)
