@@ -4,7 +4,7 @@
 
 #include "common/clock.h"
 #include "probe/thread.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 #include "trace/trace.h"
 
 static uint64_t words[RING_WORDS];

@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "probe/syscall.h"
 #include "probe/wait.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 #include "trace/stacks.h"
 #include "trace/trace.h"
 
@@ -13,7 +13,7 @@
 
 static bool is_wanted(void)
 {
-	return trace_is_on() && emit_is_wanted();
+	return trace_is_on() && writer_is_wanted();
 }
 
 static void put_syscall(struct writer *writer, const struct probe_syscall *call)
@@ -33,18 +33,18 @@ static void put_syscall(struct writer *writer, const struct probe_syscall *call)
 		memcpy(&record.words[SYSCALL_WORDS], call->path, path_bytes);
 		record.word_count += path_bytes / sizeof(uint64_t) + 1;
 	}
-	emit_put(writer, &record);
+	writer_put(writer, &record);
 }
 
 static void on_syscall(const struct probe_syscall *call)
 {
-	struct writer *writer = emit_enter();
+	struct writer *writer = writer_enter();
 
 	if (!writer)
 		return;
-	if (emit_admits(writer))
+	if (writer_admits(writer))
 		put_syscall(writer, call);
-	emit_leave(writer);
+	writer_leave(writer);
 }
 
 static void put_wait(struct writer *writer, const struct probe_wait *wait, int64_t now_ns)
@@ -54,7 +54,7 @@ static void put_wait(struct writer *writer, const struct probe_wait *wait, int64
 	record.words[0] = (uint64_t)now_ns;
 	record.words[1] = (uintptr_t)wait->call;
 	record.words[2] = (uintptr_t)wait->object;
-	emit_put(writer, &record);
+	writer_put(writer, &record);
 }
 
 static void on_wait(const struct probe_wait *wait, int64_t now_ns)
@@ -63,12 +63,12 @@ static void on_wait(const struct probe_wait *wait, int64_t now_ns)
 
 	if (!is_wanted())
 		return;
-	writer = emit_enter();
+	writer = writer_enter();
 	if (!writer)
 		return;
-	if (emit_admits(writer))
+	if (writer_admits(writer))
 		put_wait(writer, wait, now_ns);
-	emit_leave(writer);
+	writer_leave(writer);
 }
 
 static const struct probe_syscall_listener syscalls = {

@@ -10,7 +10,7 @@
 #include "probe/thread.h"
 #include "trace/births.h"
 #include "trace/calls.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 #include "trace/encode.h"
 #include "trace/reader.h"
 #include "trace/stacks.h"
@@ -40,7 +40,7 @@ static struct {
 
 int trace_init(void)
 {
-	int err = emit_init();
+	int err = writers_init();
 
 	if (err)
 		return err;
@@ -77,14 +77,14 @@ static void settle(int64_t now_ns)
 	int64_t income_bytes = session.bytes_per_second * (now_ns - session.turned_ns) /
 			       CLOCK_NS_PER_SEC;
 	int64_t real_bytes = (int64_t)(session.out.len_bytes - session.paid_bytes);
-	uint64_t admitted = emit_counts().admitted;
+	uint64_t admitted = writer_counts().admitted;
 	int64_t new_count = (int64_t)(admitted - session.charged_count);
 
-	emit_add_credit(income_bytes + new_count * session.cost_bytes - real_bytes,
+	writers_add_credit(income_bytes + new_count * session.cost_bytes - real_bytes,
 		session.bytes_per_second);
 	if (new_count > 0) {
 		session.cost_bytes = (session.cost_bytes + real_bytes / new_count) / 2 + 1;
-		emit_set_cost(session.cost_bytes);
+		writers_set_cost(session.cost_bytes);
 	}
 	session.charged_count = admitted;
 	session.paid_bytes = session.out.len_bytes;
@@ -133,8 +133,8 @@ static int start_locked(const struct trace_config *config)
 	session.reader = reader_create(session.encoder, session.start_ns);
 	session.is_running = true;
 	reader_discard();
-	emit_set_cost(session.cost_bytes);
-	emit_start(session.bytes_per_second);
+	writers_set_cost(session.cost_bytes);
+	writers_start(session.bytes_per_second);
 	calls_listen();
 	turn();
 	return 0;
@@ -177,7 +177,7 @@ void trace_add_sample(const struct probe_stack *stack)
 /* What the trace does not have, in the trace and in the log. */
 static void report(void)
 {
-	struct emit_counts counts = emit_counts();
+	struct writer_counts counts = writer_counts();
 	uint64_t dropped = counts.dropped + births_dropped_count() - session.births_dropped_before;
 	struct encoder_event event = {
 		.type = ENCODER_INSTANT,
@@ -210,7 +210,7 @@ static int stop_locked(struct strbuf *out)
 	if (!session.is_running)
 		return -EBUSY;
 	calls_unlisten();
-	is_quiet = emit_stop();
+	is_quiet = writers_stop();
 	session.counted_ns = 0;
 	turn();
 	reader_finish(session.reader);

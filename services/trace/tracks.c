@@ -6,7 +6,7 @@
 #include "common/alloc.h"
 #include "common/hash_index.h"
 #include "probe/thread.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 
 struct thread_track {
 	uint64_t track;
@@ -90,7 +90,7 @@ void tracks_add(struct tracks *tracks, uint64_t track, pid_t tid, const char *na
 static void look_at(struct probe_thread *thread, void *context)
 {
 	struct tracks *tracks = context;
-	struct thread_track *known = find(tracks, emit_track_of(thread->number, thread->tid));
+	struct thread_track *known = find(tracks, writer_track_of(thread->number, thread->tid));
 
 	if (!known)
 		return;
@@ -112,7 +112,7 @@ static void add_silent(struct probe_thread *thread, void *context)
 	struct tracks *tracks = context;
 
 	if (!thread->observer && tracks->count < TRACKS_SILENT_MAX)
-		tracks_add(tracks, emit_track_of(thread->number, thread->tid), thread->tid,
+		tracks_add(tracks, writer_track_of(thread->number, thread->tid), thread->tid,
 			thread->name);
 }
 

@@ -10,7 +10,7 @@
 
 #include "common/strbuf.h"
 #include "probe/thread.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 #include "trace/trace.h"
 
 #define PLENTY_BYTES (1 << 30)
@@ -79,7 +79,7 @@ static const char *take_said(void)
 
 	strbuf_free(&said);
 	strbuf_puts(&said, "");
-	emit_visit(take_writer, &tid);
+	writers_visit(take_writer, &tid);
 	return said.data;
 }
 
@@ -89,8 +89,8 @@ static int begin_with(int64_t credit_bytes)
 {
 	(void)take_said();
 	first_number = trace_emit_flow_number();
-	emit_set_cost(COST_BYTES);
-	emit_start(credit_bytes);
+	writers_set_cost(COST_BYTES);
+	writers_start(credit_bytes);
 	return 0;
 }
 
@@ -103,14 +103,14 @@ static int begin(void **state)
 static int end(void **state)
 {
 	(void)state;
-	assert_true(emit_stop());
+	assert_true(writers_stop());
 	strbuf_free(&said);
 	return 0;
 }
 
 static void assert_counts(uint64_t dropped, uint64_t thinned, uint64_t admitted)
 {
-	struct emit_counts counts = emit_counts();
+	struct writer_counts counts = writer_counts();
 
 	assert_int_equal(counts.dropped, dropped);
 	assert_int_equal(counts.thinned, thinned);
@@ -146,7 +146,7 @@ static void test_nothing_is_recorded_while_nobody_listens(void **state)
 	assert_said("");
 	begin_with(PLENTY_BYTES);
 	assert_said("");
-	assert_true(emit_stop());
+	assert_true(writers_stop());
 	assert_false(trace_is_on());
 	say_everything();
 	assert_said("");
@@ -182,7 +182,7 @@ static void test_what_began_before_the_trace_does_not_end_in_it(void **state)
 	(void)state;
 	trace_begin("old outer");
 	trace_begin("old inner");
-	emit_stop();
+	writers_stop();
 	assert_said("old outer{old inner{");
 	begin_with(PLENTY_BYTES);
 	trace_number("a detail of the old", 1);
@@ -193,7 +193,7 @@ static void test_what_began_before_the_trace_does_not_end_in_it(void **state)
 	assert_said("new{}");
 	/* What was left out then is not left out now. */
 	trace_begin_of("left out", 0);
-	emit_stop();
+	writers_stop();
 	begin_with(PLENTY_BYTES);
 	assert_false(emit_is_muted());
 	trace_instant("new");
@@ -262,7 +262,7 @@ static void test_slices_of_no_thread_have_numbers(void **state)
 static void test_outermost_slices_are_left_out_whole(void **state)
 {
 	(void)state;
-	emit_stop();
+	writers_stop();
 	begin_with(3 * COST_BYTES - 1);
 	for (int i = 0; i < 5; i++) {
 		trace_begin("outer");
@@ -288,7 +288,7 @@ static void test_outermost_slices_are_left_out_whole(void **state)
 	assert_said("");
 	assert_counts(0, 5, 3);
 	/* No more of it than the limit. */
-	emit_add_credit(1000 * COST_BYTES, 2 * COST_BYTES);
+	writers_add_credit(1000 * COST_BYTES, 2 * COST_BYTES);
 	for (int i = 0; i < 3; i++)
 		trace_instant("again");
 	assert_said("!again!again");
@@ -298,20 +298,20 @@ static void test_outermost_slices_are_left_out_whole(void **state)
 static void test_a_slice_without_end_is_cut_short(void **state)
 {
 	(void)state;
-	emit_stop();
+	writers_stop();
 	begin_with(2 * COST_BYTES);
 	trace_begin("endless");
-	emit_add_credit(-3 * COST_BYTES, 0);
+	writers_add_credit(-3 * COST_BYTES, 0);
 	trace_instant("as much as there was at first");
-	emit_add_credit(-1, 0);
+	writers_add_credit(-1, 0);
 	trace_instant("more");
 	trace_number("of more", 1);
 	trace_begin("more");
 	trace_instant("in it");
 	trace_end();
-	emit_add_credit(1, 0);
+	writers_add_credit(1, 0);
 	trace_instant("paid");
-	emit_add_credit(-1, 0);
+	writers_add_credit(-1, 0);
 	trace_end();
 	assert_said("endless{!as much as there was at first!paid}");
 	assert_counts(2, 0, 1);
@@ -323,7 +323,7 @@ static void test_what_belongs_to_a_request_needs_no_credit(void **state)
 
 	(void)state;
 	request = trace_async_begin("request");
-	emit_stop();
+	writers_stop();
 	begin_with(0);
 	trace_begin_of("turn", request);
 	trace_instant("in it");
@@ -344,7 +344,7 @@ static size_t fill(void)
 {
 	size_t count = 0;
 
-	while (emit_counts().dropped == 0) {
+	while (writer_counts().dropped == 0) {
 		trace_instant("i");
 		count++;
 	}
@@ -373,9 +373,9 @@ static void test_a_slice_without_room_is_left_out_with_all_in_it(void **state)
 	trace_end();
 	trace_end();
 	assert_said("!after}}");
-	assert_true(emit_counts().dropped >= 2);
+	assert_true(writer_counts().dropped >= 2);
 	/* And again, with nobody who drains meanwhile: the ends have room. */
-	emit_stop();
+	writers_stop();
 	begin_with(PLENTY_BYTES);
 	trace_begin("outer");
 	trace_begin("inner");
@@ -420,7 +420,7 @@ static void test_every_slice_that_began_ends(void **state)
 	/* A beginning has a head and a name, an end a head: five words. */
 	assert_int_equal(count_of(text, '{'), RING_WORDS / 5);
 	assert_int_equal(count_of(text, '}'), RING_WORDS / 5);
-	assert_int_equal(emit_counts().dropped, 1);
+	assert_int_equal(writer_counts().dropped, 1);
 }
 
 /* ---- signal handlers ---- */
@@ -455,7 +455,7 @@ static void test_a_handler_within_an_emitter_is_dropped(void **state)
 
 	(void)state;
 	trace_begin("slice");
-	emit_visit(find_own, NULL);
+	writers_visit(find_own, NULL);
 	assert_non_null(own_writer);
 	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
 	assert_int_equal(protect_ring(PROT_READ), 0);
@@ -496,7 +496,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	probe_thread_init();
-	return emit_init();
+	return writers_init();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

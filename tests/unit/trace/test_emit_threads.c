@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "probe/thread.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 #include "trace/trace.h"
 
 #define PLENTY_BYTES (1ll << 40)
@@ -35,28 +35,28 @@ static void look_at(struct writer *writer, void *context)
 	}
 	if (has_ended) {
 		seen.ended++;
-		emit_release(writer);
+		writer_release(writer);
 	}
 }
 
 static void look(void)
 {
 	memset(&seen, 0, sizeof(seen));
-	emit_visit(look_at, NULL);
+	writers_visit(look_at, NULL);
 }
 
 static int begin(void **state)
 {
 	(void)state;
 	look();
-	emit_start(PLENTY_BYTES);
+	writers_start(PLENTY_BYTES);
 	return 0;
 }
 
 static int end(void **state)
 {
 	(void)state;
-	assert_true(emit_stop());
+	assert_true(writers_stop());
 	look();
 	return 0;
 }
@@ -87,7 +87,7 @@ static pthread_t start(void *(*routine)(void *))
 
 static void say_in_threads(size_t count)
 {
-	pthread_t threads[EMIT_WRITERS_MAX + 50];
+	pthread_t threads[WRITERS_MAX + 50];
 
 	pthread_barrier_init(&all_there, NULL, (unsigned)count);
 	for (size_t i = 0; i < count; i++)
@@ -110,11 +110,11 @@ static void test_a_thread_that_ends_gives_its_writer_back(void **state)
 	assert_int_equal(seen.writers, 1);
 	/* More, one after the other, than there are writers at once. */
 	for (int i = 0; i < 8; i++) {
-		say_in_threads(EMIT_WRITERS_MAX / 4);
+		say_in_threads(WRITERS_MAX / 4);
 		look();
-		assert_int_equal(seen.instants, EMIT_WRITERS_MAX / 4);
+		assert_int_equal(seen.instants, WRITERS_MAX / 4);
 	}
-	assert_int_equal(emit_counts().dropped, 0);
+	assert_int_equal(writer_counts().dropped, 0);
 }
 
 static void test_threads_beyond_the_writers_are_counted(void **state)
@@ -122,13 +122,13 @@ static void test_threads_beyond_the_writers_are_counted(void **state)
 	(void)state;
 	trace_instant("main");
 	look();
-	say_in_threads(EMIT_WRITERS_MAX + 50);
+	say_in_threads(WRITERS_MAX + 50);
 	/* One is the main thread's. */
-	assert_int_equal(emit_counts().dropped, 51);
+	assert_int_equal(writer_counts().dropped, 51);
 	look();
-	assert_int_equal(seen.instants, EMIT_WRITERS_MAX - 1);
+	assert_int_equal(seen.instants, WRITERS_MAX - 1);
 	say_in_threads(1);
-	assert_int_equal(emit_counts().dropped, 51);
+	assert_int_equal(writer_counts().dropped, 51);
 }
 
 static pthread_key_t late_key;
@@ -283,18 +283,18 @@ static void test_sessions_come_and_go_while_threads_write(void **state)
 	for (int i = 0; i < HAMMERS; i++)
 		threads[i] = start(hammer);
 	for (int i = 0; i < SESSIONS; i++) {
-		emit_start(i % 2 ? PLENTY_BYTES : 600);
-		emit_set_cost(1);
-		while (emit_counts().admitted < 500)
+		writers_start(i % 2 ? PLENTY_BYTES : 600);
+		writers_set_cost(1);
+		while (writer_counts().admitted < 500)
 			sched_yield();
-		assert_true(emit_stop());
+		assert_true(writers_stop());
 		count = 0;
-		emit_visit(check, &count);
+		writers_visit(check, &count);
 		assert_in_range(count, 500, SIZE_MAX);
 		/* Nobody writes any more. */
 		count = 0;
 		sched_yield();
-		emit_visit(check, &count);
+		writers_visit(check, &count);
 		assert_int_equal(count, 0);
 	}
 	atomic_store(&stop_hammers, true);
@@ -307,7 +307,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	probe_thread_init();
-	return emit_init();
+	return writers_init();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "probe/modules.h"
 #include "probe/thread.h"
-#include "trace/emit.h"
+#include "trace/writer.h"
 #include "trace/session.h"
 #include "trace/trace.h"
 
@@ -107,7 +107,7 @@ static void test_what_a_thread_says_is_on_its_track(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, churn, NULL), 0);
 	while (clock_monotonic_ns() < end_ns) {
-		emit_add_credit(1 << 30, 1 << 30);
+		writers_add_credit(1 << 30, 1 << 30);
 		trace_turn();
 	}
 	atomic_store(&stop_churn, true);
@@ -174,7 +174,7 @@ static void test_a_request_is_put_together_from_two_threads(void **state)
 	(void)state;
 	/* The worker's ring is read before: its words come before the beginning. */
 	assert_int_equal(pthread_create(&worker, NULL, serve_all, NULL), 0);
-	emit_add_credit(1 << 30, 1 << 30);
+	writers_add_credit(1 << 30, 1 << 30);
 	for (int i = 0; i < REQUESTS; i++) {
 		numbers[i] = request_once();
 		if (i % 3 == 0)
@@ -316,7 +316,7 @@ static void test_a_trace_may_end_in_the_midst_of_all(void **state)
 		struct read_trace *trace;
 
 		assert_int_equal(start_for(1), 0);
-		while (emit_counts().admitted < 20)
+		while (writer_counts().admitted < 20)
 			sched_yield();
 		trace = stop_and_read();
 		assert_true(read_trace_count(trace, "inner") > 0);

@@ -1,14 +1,14 @@
 /*
- * emit: the writers' side of a trace: every thread's ring, and who may still write. Private to trace.
+ * writer: the writers' side of a trace: every thread's ring, and who may still write. Private to trace.
  *
  * A thread takes a ring when it first has something to say, and keeps it until it ends; whoever
  * drains reads all rings, and gives back those of ended threads.
  *
- * Thread:    emit_start(), emit_stop() and emit_visit() by one thread at a time; the others are
+ * Thread:    writers_start(), writers_stop() and writers_visit() by one thread at a time; the others are
  *            MT-Safe and AS-Safe.
  */
-#ifndef SICKBAY_TRACE_EMIT_H
-#define SICKBAY_TRACE_EMIT_H
+#ifndef SICKBAY_TRACE_WRITER_H
+#define SICKBAY_TRACE_WRITER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 #include "trace/ring.h"
 
 /* One for each thread that says anything; those beyond are counted as dropped. */
-#define EMIT_WRITERS_MAX 1024
+#define WRITERS_MAX 1024
 
 enum record_kind {
 	RECORD_BEGIN, /* name */
@@ -41,7 +41,7 @@ struct writer {
 	struct ring ring;
 	_Atomic(uint64_t) track; /* 0: free */
 	pid_t tid;
-	atomic_bool is_busy; /* between emit_enter() and emit_leave() */
+	atomic_bool is_busy; /* between writer_enter() and writer_leave() */
 	atomic_bool has_ended;
 	_Atomic(uint64_t) thinned_count; /* written by its thread, and at the start */
 
@@ -59,54 +59,59 @@ struct writer {
 };
 
 /* Call once, before other threads start. */
-int emit_init(void) __attribute__((warn_unused_result));
-/* CREDIT_BYTES as for emit_add_credit(). */
-void emit_start(int64_t credit_bytes);
+int writers_init(void) __attribute__((warn_unused_result));
+/* CREDIT_BYTES as for writers_add_credit(). */
+void writers_start(int64_t credit_bytes);
 /*
  * Nobody writes any more when it returns true; false: some thread was stopped in the middle, for a
  * second now.
  */
-bool emit_stop(void);
+bool writers_stop(void);
 
 /*
  * What the next outermost slices may cost, in bytes of the trace, and what one of them does on the
  * average.
  */
-void emit_add_credit(int64_t bytes, int64_t limit_bytes);
-void emit_set_cost(int64_t bytes);
+void writers_add_credit(int64_t bytes, int64_t limit_bytes);
+void writers_set_cost(int64_t bytes);
 
-/* Since emit_start(): what found no room, in a ring or in the budget; outermost slices left out, those that were not. */
-struct emit_counts {
+/* Since writers_start(): what found no room, in a ring or in the budget; outermost slices left out, those that were not. */
+struct writer_counts {
 	uint64_t dropped, thinned, admitted;
 };
-struct emit_counts emit_counts(void);
+struct writer_counts writer_counts(void);
 
 /* Calls VISIT for each writer there is. */
-void emit_visit(void (*visit)(struct writer *writer, void *context), void *context);
+void writers_visit(void (*visit)(struct writer *writer, void *context), void *context);
 /* After the last record of a thread that has ended. */
-void emit_release(struct writer *writer);
+void writer_release(struct writer *writer);
 
 /*
- * The calling thread's writer, which is its own until emit_leave(); NULL: it has nothing to say
+ * The calling thread's writer, which is its own until writer_leave(); NULL: it has nothing to say
  * now.
  */
-struct writer *emit_enter(void);
-void emit_leave(struct writer *writer);
+struct writer *writer_enter(void);
+void writer_leave(struct writer *writer);
 /*
  * Whether something may be recorded: by credit outside of every slice, never within one that is left
  * out, and within a recorded slice unless the credit is overdrawn by as much as it was at the start.
  */
-bool emit_admits(struct writer *writer);
-/* Whether the calling thread is within a slice that is left out. */
-bool emit_is_muted(void);
+bool writer_admits(struct writer *writer);
+/* The calling thread's writer if it is within a slice that is left out: the thread then only counts. */
+struct writer *writer_muted(void);
 /*
  * Whether it is worth looking at what the calling thread does now; counts it as left out where it is
  * not. For what would be expensive to look at.
  */
-bool emit_is_wanted(void);
-/* TIME_NS 0: now. */
-void emit_put(struct writer *writer, struct record *record);
+bool writer_is_wanted(void);
+/*
+ * Room for the ends of OPEN_DEPTH slices stays free: no slice is left open for want of it. A record
+ * without a time is of now: the clock is read only for those that are recorded.
+ */
+bool writer_put_within(struct writer *writer, struct record *record, unsigned open_depth);
+/* The same, within the slices that are open; it takes no details. */
+void writer_put(struct writer *writer, struct record *record);
 /* A thread's track. NUMBER: of its birth (probe/thread.h), or 0. */
-uint64_t emit_track_of(uint64_t number, pid_t tid);
+uint64_t writer_track_of(uint64_t number, pid_t tid);
 
 #endif
