@@ -88,7 +88,7 @@ static void start_work(struct http_job *job)
 
 	if (err == -ENOTSUP) {
 		http_reply_text(job, 500, "%s", capture->window->unsupported);
-	} else if (err == -EBUSY) {
+	} else if (err == -EBUSY && capture->window->busy) {
 		http_reply_text(job, 500, "%s", capture->window->busy);
 	} else if (err) {
 		http_reply_text(job, 500, "Could not start the %s: %s", capture->window->what,

@@ -27,7 +27,7 @@ static const struct config_entry entries[] = {
 	{"DESK_WWW", CONFIG_STRING, SETTING(pages.www), "services/desk/www", 0, 0,
 		"directory of the pages"},
 	{"DESK_VIEWER", CONFIG_STRING, SETTING(pages.viewer), "build/viewer", 0, 0,
-		"directory of the viewer's engine; 'make viewer' fills it"},
+		"directory of the viewer's engine; docker/viewer.sh fills it"},
 };
 
 static const struct program program = {"sickbay-desk",

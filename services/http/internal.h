@@ -33,10 +33,7 @@ extern _Atomic(const struct http_watcher *) http_watcher;
 /* NULL: nobody watches. */
 static inline const struct http_watcher *http_watched(void)
 {
-	return __builtin_expect(
-		       atomic_load_explicit(&http_watcher, memory_order_acquire) != NULL, false)
-		       ? atomic_load_explicit(&http_watcher, memory_order_acquire)
-		       : NULL;
+	return atomic_load_explicit(&http_watcher, memory_order_acquire);
 }
 
 /* Counts the connection, and tells. */

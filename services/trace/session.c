@@ -166,11 +166,10 @@ void trace_add_sample(const struct probe_stack *stack)
 {
 	pthread_mutex_lock(&session_lock);
 	/* Readers count samples: one that stands for several ticks is as many. */
-	for (uint64_t tick = 0; session.is_running && stack->time_ns >= session.start_ns &&
-				tick < stack->tag && tick < TICKS_MAX;
-		tick++)
-		encode_sample(
-			session.encoder, stack->time_ns, stack->tid, stack->pcs, stack->pc_count);
+	if (session.is_running && stack->time_ns >= session.start_ns)
+		for (uint64_t tick = 0; tick < stack->tag && tick < TICKS_MAX; tick++)
+			encode_sample(session.encoder, stack->time_ns, stack->tid, stack->pcs,
+				stack->pc_count);
 	pthread_mutex_unlock(&session_lock);
 }
 

@@ -75,7 +75,10 @@ bool writers_stop(void);
 void writers_add_credit(int64_t bytes, int64_t limit_bytes);
 void writers_set_cost(int64_t bytes);
 
-/* Since writers_start(): what found no room, in a ring or in the budget; outermost slices left out, those that were not. */
+/*
+ * Since writers_start(): what found no room, in a ring or in the budget; outermost slices left out; those
+ * that were not.
+ */
 struct writer_counts {
 	uint64_t dropped, thinned, admitted;
 };

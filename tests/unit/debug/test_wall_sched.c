@@ -233,6 +233,9 @@ static void test_errors_are_said(void **state)
 	assert_answer("/failing", 500, "This machine has none.");
 	start_error = -ENOMEM;
 	assert_answer("/failing", 500, "Could not start the failing profile: Cannot allocate");
+	/* There is no sentence of its own for it. */
+	start_error = -EBUSY;
+	assert_answer("/failing", 500, "Could not start the failing profile: Device or resource");
 	start_error = 0;
 	stop_error = -EIO;
 	assert_answer("/failing", 500, "Could not write the failing profile: Input/output error");
