@@ -75,9 +75,10 @@ compose() { docker compose -p "$STACK" "$@" </dev/null; }
 container() { echo "$STACK-$1-1"; }
 
 # toolbox SCRIPT [ARGUMENT...]: runs it in the toolbox's bash; $APP_PID is there. LIMIT seconds.
+# What it said is kept: where a test ends with it, nobody has printed it.
 toolbox() {
 	timeout -k 2 "${LIMIT:-60}" docker exec "$(container toolbox)" \
-		bash -c "set -o pipefail; $1" toolbox "${@:2}" </dev/null
+		bash -c "set -o pipefail; $1" toolbox "${@:2}" </dev/null | tee "$OUT/toolbox.last"
 }
 
 # toolbox_background SCRIPT: runs on after the test's next line.
@@ -177,7 +178,8 @@ run_test() {
 	set -m
 	(
 		trap - EXIT INT TERM HUP
-		set -eu
+		trap 'echo "status $? of: $BASH_COMMAND"' ERR
+		set -eEu
 		"$@"
 	) >"$log" 2>&1 </dev/null &
 	running=$!
@@ -205,6 +207,8 @@ report() {
 		failed=$((failed + 1))
 		printf 'FAIL  %s (%d.%d s)\n' "$name" $((tenths / 10)) $((tenths % 10))
 		tail -n 80 "$log" | sed 's/^/      /'
+		echo '      the toolbox said last:'
+		tail -n 20 "$OUT/toolbox.last" | cut -c 1-200 | cat -v | sed 's/^/      | /'
 		recover >/dev/null 2>&1
 	fi
 }
