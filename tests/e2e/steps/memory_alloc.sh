@@ -11,7 +11,7 @@ provoke_memory_alloc() { :; }
 # The requests are made inside of the window: alloc_space itself never shrinks.
 observe_memory_alloc() {
 	toolbox_background "sleep 0.5; for i in \$(seq $requests_memory_alloc); do curl -s localhost:6060/ >/dev/null; done"
-	echo "allocate_memory allocated $(($(profile_bytes alloc_space allocate_memory 'allocs?seconds=3') / 1000000)) MB"
+	echo "allocate_memory allocated $(($(profile_bytes alloc_space allocate_memory 'allocs?seconds=5') / 1000000)) MB"
 }
 
 test_memory_alloc_only_alloc_space_shows_it() { # STEP
