@@ -1,5 +1,6 @@
 /* block and mutex over real sockets, of a patient that hangs in step 1. */
 #include "../http/client.h"
+#include "../support/plane.h"
 #include "../support/read_profile.h"
 #include "../support/test.h"
 
@@ -140,28 +141,19 @@ static void test_a_difference_waits_as_a_timer(void **state)
 
 static int set_up(void **state)
 {
-	static const struct http_server_config server_config = {
-		.listen = "127.0.0.1:0", .loop_count = 1, .name = "test"};
-	static const struct http_pool_config pool_config = {.name = "debug",
-		.thread_count = 2,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
 
 	(void)state;
 	probe_thread_init();
 	assert_int_equal(modules_init(), 0);
 	assert_int_equal(contention_init(), 0);
-	assert_int_equal(http_pool_create(&pool_config, &pool), 0);
-	assert_int_equal(http_server_create(&server_config, &server), 0);
-	debug_mount(server, pool);
+	server = plane_create(&pool);
 	return http_server_start(server);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	http_server_stop(server, 1000);
-	http_pool_stop(pool, 1000);
+	plane_stop(server, pool);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 /* The debug plane over real sockets: answers, refusals, and that nothing of it stays behind. */
+#include "../support/plane.h"
 #include "../support/test.h"
 
 #include <arpa/inet.h>
@@ -19,7 +20,6 @@
 #include "http/http.h"
 #include "probe/symbolize.h"
 
-#define POOL_THREADS 2
 #define DEADLINE_NS (10 * CLOCK_NS_PER_SEC)
 
 static struct http_server *server;
@@ -208,7 +208,7 @@ static void block_pool(void)
 {
 	sem_init(&blocked, 0, 0);
 	sem_init(&unblock, 0, 0);
-	for (int i = 0; i < POOL_THREADS; i++) {
+	for (int i = 0; i < PLANE_THREADS; i++) {
 		assert_int_equal(http_pool_call(pool, block, NULL), 0);
 		while (sem_wait(&blocked))
 			;
@@ -217,7 +217,7 @@ static void block_pool(void)
 
 static void unblock_pool(void)
 {
-	for (int i = 0; i < POOL_THREADS; i++)
+	for (int i = 0; i < PLANE_THREADS; i++)
 		sem_post(&unblock);
 }
 
@@ -318,27 +318,18 @@ static void test_stack_text_begins_at_the_caller(void **state)
 
 static int set_up(void **state)
 {
-	static const struct http_server_config server_config = {
-		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config pool_config = {.name = "debug",
-		.thread_count = POOL_THREADS,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
 
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	debug_init();
-	assert_int_equal(http_pool_create(&pool_config, &pool), 0);
-	assert_int_equal(http_server_create(&server_config, &server), 0);
-	debug_mount(server, pool);
+	server = plane_create(&pool);
 	return http_server_start(server);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	http_server_stop(server, 1000);
-	http_pool_stop(pool, 1000);
+	plane_stop(server, pool);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 /* The routes of all threads over real sockets: answers, refusals, and clients that leave. */
+#include "../support/plane.h"
 #include "../support/read_profile.h"
 #include "../support/test.h"
 
@@ -250,29 +251,20 @@ static void test_it_answers_while_the_program_hangs(void **state)
 
 static int set_up(void **state)
 {
-	static const struct http_server_config server_config = {
-		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config debug_config = {.name = "debug",
-		.thread_count = 2,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
 	static const struct http_pool_config business_config = {
 		.name = "business", .thread_count = WORKER_COUNT, .queue_max = 64};
 
 	(void)state;
 	debug_init();
-	assert_int_equal(http_pool_create(&debug_config, &debug_threads_pool), 0);
 	assert_int_equal(http_pool_create(&business_config, &business_pool), 0);
-	assert_int_equal(http_server_create(&server_config, &server), 0);
-	debug_mount(server, debug_threads_pool);
+	server = plane_create(&debug_threads_pool);
 	return http_server_start(server);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	http_server_stop(server, 1000);
-	http_pool_stop(debug_threads_pool, 1000);
+	plane_stop(server, debug_threads_pool);
 	http_pool_stop(business_pool, 1000);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* /debug/pprof/trace over real sockets: what a trace has of requests, refusals, clients that leave. */
 #include "../http/client.h"
+#include "../support/plane.h"
 #include "../support/read_trace.h"
 #include "../support/test.h"
 
@@ -320,20 +321,12 @@ static void test_a_client_that_leaves_ends_its_trace(void **state)
 
 static int set_up(void **state)
 {
-	static const struct http_server_config server_config = {
-		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config debug_config = {.name = "debug",
-		.thread_count = 2,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
 	static const struct http_pool_config config = {"business", 1, 64, NULL};
 
 	(void)state;
 	debug_init();
-	assert_int_equal(http_pool_create(&debug_config, &debug_workers), 0);
 	assert_int_equal(http_pool_create(&config, &workers), 0);
-	assert_int_equal(http_server_create(&server_config, &server), 0);
-	debug_mount(server, debug_workers);
+	server = plane_create(&debug_workers);
 	http_server_add_routes(server, routes, sizeof(routes) / sizeof(routes[0]));
 	assert_int_equal(http_server_start(server), 0);
 	/* No part of the program: samples would interrupt its socket calls, which have timeouts. */
@@ -344,9 +337,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	http_server_stop(server, 1000);
+	plane_stop(server, debug_workers);
 	http_pool_stop(workers, 1000);
-	http_pool_stop(debug_workers, 1000);
 	return 0;
 }
 

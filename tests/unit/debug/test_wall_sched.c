@@ -1,5 +1,6 @@
 /* The profiles of a window of time over real sockets: answers, refusals, and clients that leave. */
 #include "../http/client.h"
+#include "../support/plane.h"
 #include "../support/read_profile.h"
 #include "../support/test.h"
 
@@ -243,19 +244,11 @@ static void test_errors_are_said(void **state)
 
 static int set_up(void **state)
 {
-	static const struct http_server_config server_config = {
-		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config pool_config = {.name = "debug",
-		.thread_count = 2,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
 	static const struct http_route route = {"/failing", HTTP_GET, failing_profile, NULL};
 
 	(void)state;
 	debug_init();
-	assert_int_equal(http_pool_create(&pool_config, &pool), 0);
-	assert_int_equal(http_server_create(&server_config, &server), 0);
-	debug_mount(server, pool);
+	server = plane_create(&pool);
 	http_server_add_routes(server, &route, 1);
 	assert_int_equal(http_server_start(server), 0);
 	start_deadlock();
@@ -268,8 +261,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	end_deadlock();
-	http_server_stop(server, 1000);
-	http_pool_stop(pool, 1000);
+	plane_stop(server, pool);
 	return 0;
 }
 
