@@ -2,17 +2,21 @@
 #include "../support/test.h"
 #include "../support/told_syscall.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -98,15 +102,20 @@ static void test_opening_in_a_directory(void **state)
 
 static void test_a_name_is_told_as_it_was_made(void **state)
 {
-	char names[5][40];
+	char names[9][40];
 
 	(void)state;
-	for (int i = 0; i < 5; i++)
-		snprintf(names[i], sizeof(names[i]), "/tmp/test-made-%d-XXXXXX", i);
+	for (int i = 0; i < 9; i++)
+		snprintf(names[i], sizeof(names[i]), "/tmp/test-made-%d-XXXXXX%s", i,
+			i < 5 ? "" : ".c");
 	EXPECT_MADE("mkstemp", names[0], mkstemp(names[0]));
 	EXPECT_MADE("mkstemp64", names[1], mkstemp64(names[1]));
 	EXPECT_MADE("mkostemp", names[2], mkostemp(names[2], O_CLOEXEC));
 	EXPECT_MADE("mkostemp64", names[3], mkostemp64(names[3], O_CLOEXEC));
+	EXPECT_MADE("mkstemps", names[5], mkstemps(names[5], 2));
+	EXPECT_MADE("mkstemps64", names[6], mkstemps64(names[6], 2));
+	EXPECT_MADE("mkostemps", names[7], mkostemps(names[7], 2, O_CLOEXEC));
+	EXPECT_MADE("mkostemps64", names[8], mkostemps64(names[8], 2, O_CLOEXEC));
 	told_syscall_expect("mkdtemp", OLDER_OR("mkdir", "mkdirat"), -1, names[4], -1,
 		mkdtemp(names[4]) ? 0 : -1);
 	assert_null(strstr(names[4], "XXXXXX"));
@@ -116,7 +125,14 @@ static void test_a_name_is_told_as_it_was_made(void **state)
 		mkdtemp((char[]){"short"}) ? 0 : -1);
 }
 
-/* Of streams the opening alone is told: what they read and write is libc's own. */
+static void fclose_told(FILE *stream)
+{
+	int fd = fileno(stream);
+
+	told_syscall_expect_fd("fclose", "close", fd, fclose(stream));
+}
+
+/* Of streams what they read and write is libc's own. */
 static void test_streams(void **state)
 {
 	FILE *stream = fopen(file, "w");
@@ -124,13 +140,38 @@ static void test_streams(void **state)
 	(void)state;
 	told_syscall_expect("fopen", "openat", -1, file, -1, fileno(stream));
 	fputs("some text", stream);
-	fclose(stream);
+	fclose_told(stream);
 	stream = fopen64(file, "r");
 	told_syscall_expect("fopen64", "openat", -1, file, -1, fileno(stream));
-	fclose(stream);
+	stream = freopen(file, "r", stream);
+	told_syscall_expect("freopen", "openat", -1, file, -1, fileno(stream));
+	stream = freopen64(file, "r", stream);
+	told_syscall_expect("freopen64", "openat", -1, file, -1, fileno(stream));
+	fclose_told(stream);
 	stream = fopen("/nowhere", "r");
 	told_syscall_expect("fopen", "openat", -1, "/nowhere", -1, -1);
 	assert_null(stream);
+	stream = tmpfile();
+	told_syscall_expect_fd("tmpfile", "openat", -1, fileno(stream));
+	fclose_told(stream);
+	stream = tmpfile64();
+	told_syscall_expect_fd("tmpfile64", "openat", -1, fileno(stream));
+	fclose_told(stream);
+}
+
+static void test_commands_and_directories(void **state)
+{
+	FILE *stream = popen("exit 3", "r");
+	DIR *opened;
+	int fd = fileno(stream);
+
+	(void)state;
+	told_syscall_expect_fd("popen", "pipe2", -1, fd);
+	told_syscall_expect_fd("pclose", "wait4", fd, pclose(stream));
+	opened = opendir(directory);
+	fd = dirfd(opened);
+	told_syscall_expect("opendir", "openat", -1, directory, -1, fd);
+	told_syscall_expect_fd("closedir", "close", fd, closedir(opened));
 }
 
 static void test_names(void **state)
@@ -191,6 +232,7 @@ static void test_descriptors(void **state)
 	told_syscall_expect_fd("dup2", OLDER_OR("dup2", "dup3"), first, dup2(first, second));
 	told_syscall_expect_fd("dup3", "dup3", first, dup3(first, second, O_CLOEXEC));
 	close_told(second);
+	told_syscall_expect_fd("close_range", "close_range", 1000, close_range(1000, 1001, 0));
 	told_syscall_expect_fd("fcntl", "fcntl", first, fcntl(first, F_SETFL, O_NONBLOCK));
 	flags = fcntl64(first, F_GETFL);
 	told_syscall_expect_fd("fcntl64", "fcntl", first, flags);
@@ -223,6 +265,27 @@ static void test_pipes_timers_and_epoll(void **state)
 	epoll = timerfd_create(CLOCK_MONOTONIC, 0);
 	told_syscall_expect_fd("timerfd_create", "timerfd_create", -1, epoll);
 	close_told(epoll);
+}
+
+static void test_signals_watches_and_memory(void **state)
+{
+	sigset_t none;
+	int fd;
+
+	(void)state;
+	sigemptyset(&none);
+	fd = signalfd(-1, &none, SFD_CLOEXEC);
+	told_syscall_expect_fd("signalfd", "signalfd4", -1, fd);
+	close_told(fd);
+	fd = inotify_init();
+	told_syscall_expect_fd("inotify_init", OLDER_OR("inotify_init", "inotify_init1"), -1, fd);
+	close_told(fd);
+	fd = inotify_init1(IN_CLOEXEC);
+	told_syscall_expect_fd("inotify_init1", "inotify_init1", -1, fd);
+	close_told(fd);
+	fd = memfd_create("test", MFD_CLOEXEC);
+	told_syscall_expect_fd("memfd_create", "memfd_create", -1, fd);
+	close_told(fd);
 }
 
 /* ---- sockets ---- */
@@ -343,10 +406,12 @@ int main(void)
 		TEST(test_opening_in_a_directory),
 		TEST(test_a_name_is_told_as_it_was_made),
 		TEST(test_streams),
+		TEST(test_commands_and_directories),
 		TEST(test_names),
 		TEST(test_reading_and_writing),
 		TEST(test_descriptors),
 		TEST(test_pipes_timers_and_epoll),
+		TEST(test_signals_watches_and_memory),
 		TEST(test_connecting),
 		TEST(test_sending_and_receiving),
 		TEST(test_memory),
