@@ -1,9 +1,12 @@
 #include "common/nofile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Guarded by lock. */
@@ -74,4 +77,26 @@ int nofile_open(const char *path, int flags)
 		nofile_headroom_leave();
 	}
 	return fd < 0 ? -errno : fd;
+}
+
+int nofile_for_each(void (*visit)(int fd, void *context), void *context)
+{
+	int own_fd = nofile_open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	DIR *directory;
+
+	if (own_fd < 0)
+		return own_fd;
+	directory = fdopendir(own_fd);
+	if (!directory) {
+		close(own_fd);
+		return -ENOMEM; /* all else that it can fail for is a bad descriptor */
+	}
+	for (const struct dirent *entry; (entry = readdir(directory));) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+
+		if (entry->d_name[0] != '.' && fd != own_fd)
+			visit(fd, context);
+	}
+	closedir(directory);
+	return 0;
 }

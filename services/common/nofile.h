@@ -18,6 +18,13 @@
 void nofile_headroom_enter(void);
 void nofile_headroom_leave(void);
 
+/*
+ * Visits the numbers of all descriptors of this process, as /proc/self/fd has them, but for the one it
+ * reads that with. Returns 0 or -errno.
+ */
+int nofile_for_each(void (*visit)(int fd, void *context), void *context)
+	__attribute__((warn_unused_result));
+
 /* open(2) with O_CLOEXEC that tries again with headroom. Returns the descriptor or -errno. */
 int nofile_open(const char *path, int flags) __attribute__((warn_unused_result));
 

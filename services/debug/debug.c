@@ -12,6 +12,7 @@
 #include "diag/stack_text.h"
 #include "http/params.h"
 #include "probe/capture.h"
+#include "probe/fd.h"
 #include "probe/modules.h"
 #include "probe/thread.h"
 #include "trace/session.h"
@@ -46,6 +47,9 @@ void debug_init(void)
 	err = probe_births_start();
 	if (err)
 		log_printf("no creators of threads: %s", strerror(-err));
+	err = probe_fd_start();
+	if (err)
+		log_printf("no fd and connections profiles: %s", strerror(-err));
 	cpu_sampler_init();
 	err = trace_init();
 	if (err)

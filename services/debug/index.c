@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "debug/internal.h"
+#include "diag/fd.h"
 #include "diag/heap.h"
 #include "probe/symbolize.h"
 #include "probe/thread.h"
@@ -32,6 +33,18 @@ static const char page_tail[] =
 	"<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
 	"descriptors as JSON.</p>\n</html>\n";
 
+static int64_t fd_count(enum fd_scope scope)
+{
+	struct fd_snapshot *snapshot;
+	int64_t count;
+
+	if (fd_snapshot_take(scope, 0, &snapshot) != 0)
+		return -1;
+	count = (int64_t)snapshot->view_count;
+	free(snapshot);
+	return count;
+}
+
 /* How many stacks a profile has now; -1 where that is not known before it was taken. */
 static int64_t count_of(const char *name, const struct heap_snapshot *snapshot)
 {
@@ -39,6 +52,10 @@ static int64_t count_of(const char *name, const struct heap_snapshot *snapshot)
 
 	if (strncmp(name, "thread", 6) == 0 || strncmp(name, "goroutine", 9) == 0)
 		return (int64_t)probe_thread_count();
+	if (strcmp(name, "fd") == 0)
+		return fd_count(FD_ALL);
+	if (strcmp(name, "connections") == 0)
+		return fd_count(FD_CONNECTIONS);
 	if (strcmp(name, "heap") != 0 && strcmp(name, "allocs") != 0)
 		return -1;
 	for (size_t i = 0; snapshot && i < snapshot->entry_count; i++)

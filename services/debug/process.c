@@ -1,9 +1,6 @@
 /* What /proc/self knows, read with headroom above the descriptor limit. */
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/nofile.h"
 #include "debug/internal.h"
@@ -25,24 +22,17 @@ int64_t process_thread_count(void)
 	return count;
 }
 
+static void count_fd(int fd, void *count)
+{
+	(void)fd;
+	(*(int64_t *)count)++;
+}
+
 int64_t process_fd_count(void)
 {
 	int64_t count = 0;
-	int fd = nofile_open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
-	DIR *dir;
 
-	if (fd < 0)
-		return -1;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -1;
-	}
-	for (const struct dirent *entry; (entry = readdir(dir));)
-		if (entry->d_name[0] != '.' && strtoll(entry->d_name, NULL, 10) != fd)
-			count++;
-	closedir(dir);
-	return count;
+	return nofile_for_each(count_fd, &count) == 0 ? count : -1;
 }
 
 int process_cmdline(struct strbuf *out)

@@ -1,5 +1,8 @@
 #include "diag/stack_text.h"
 
+#include <inttypes.h>
+
+#include "common/clock.h"
 #include "probe/symbolize.h"
 
 static uintptr_t offset_in_function(const struct probe_symbol *symbol)
@@ -44,4 +47,17 @@ void stack_text_frames(struct strbuf *out, const uintptr_t *pcs, size_t pc_count
 				frame->line, (unsigned long)offset_in_function(symbol));
 		}
 	}
+}
+
+void stack_text_duration(struct strbuf *out, int64_t duration_ns)
+{
+	int64_t seconds = duration_ns / CLOCK_NS_PER_SEC;
+
+	if (seconds == 0)
+		strbuf_printf(out, "%" PRId64 " ms", (int64_t)(duration_ns / CLOCK_NS_PER_MS));
+	else if (seconds < 60)
+		strbuf_printf(out, "%" PRId64 " second%s", seconds, seconds == 1 ? "" : "s");
+	else
+		strbuf_printf(
+			out, "%" PRId64 " minute%s", seconds / 60, seconds / 60 == 1 ? "" : "s");
 }

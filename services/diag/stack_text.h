@@ -22,4 +22,7 @@ void stack_text_comments(struct strbuf *out, const uintptr_t *pcs, size_t pc_cou
 /* "leak_memory\n\t/src/.../memory_leak.c:41 +0x41\n" a frame */
 void stack_text_frames(struct strbuf *out, const uintptr_t *pcs, size_t pc_count);
 
+/* As a person says it: 350 ms, 1 second, 41 seconds, 2 minutes. */
+void stack_text_duration(struct strbuf *out, int64_t duration_ns);
+
 #endif

@@ -17,20 +17,6 @@
 
 /* ---- every thread ---- */
 
-/* As a person says it: 350 ms, 1 second, 41 seconds, 2 minutes. */
-static void print_duration(struct strbuf *out, int64_t duration_ns)
-{
-	int64_t seconds = duration_ns / CLOCK_NS_PER_SEC;
-
-	if (seconds == 0)
-		strbuf_printf(out, "%" PRId64 " ms", (int64_t)(duration_ns / CLOCK_NS_PER_MS));
-	else if (seconds < 60)
-		strbuf_printf(out, "%" PRId64 " second%s", seconds, seconds == 1 ? "" : "s");
-	else
-		strbuf_printf(
-			out, "%" PRId64 " minute%s", seconds / 60, seconds / 60 == 1 ? "" : "s");
-}
-
 /* Names are the program's: they may hold anything, and must not look like lines of ours. */
 static void print_name(struct strbuf *out, const struct thread_view *view)
 {
@@ -45,7 +31,7 @@ static void print_head(struct strbuf *out, const struct thread_view *view)
 	strbuf_printf(out, " [%s", view->state);
 	if (view->waited_ns >= 0) {
 		strbuf_puts(out, ", ");
-		print_duration(out, view->waited_ns);
+		stack_text_duration(out, view->waited_ns);
 	}
 	strbuf_puts(out, "]:\n");
 }
