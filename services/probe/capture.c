@@ -32,10 +32,12 @@ struct probe_ring {
 	size_t slot_count;
 	atomic_uint_fast64_t head; /* next position to claim */
 	atomic_uint_fast64_t dropped_count;
-	sem_t filled; /* one post per filled slot, and one to stop */
+	sem_t filled; /* one post per filled slot (a lazy one has fewer), and one to stop */
 	pthread_t thread;
 	char thread_name[16];
 	atomic_bool stopping;
+	bool (*is_wanted)(uint64_t tag, void *context); /* NULL: the ring is not lazy */
+	atomic_uint_fast64_t flush_position;            /* somebody waits for all before */
 	probe_on_stack *on_stack;
 	void *context;
 
@@ -63,6 +65,16 @@ static struct slot *claim_sigsafe(struct probe_ring *ring, uint64_t *position)
 	}
 }
 
+/*
+ * After POSITION was filled. Who flushes moves the position first and looks at the slots then: either
+ * sees the other.
+ */
+static bool is_awaited(const struct probe_ring *ring, uint64_t position)
+{
+	return !ring->is_wanted || (position + 1) % (ring->slot_count / 2) == 0 ||
+	       position < atomic_load(&ring->flush_position);
+}
+
 bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *context, uint64_t tag)
 {
 	uint64_t position;
@@ -74,17 +86,14 @@ bool probe_ring_capture_sigsafe(struct probe_ring *ring, const ucontext_t *conte
 	if (context) {
 		stack_copy_take_sigsafe(&slot->copy, context);
 	} else {
-		ucontext_t here;
+		struct anchor here; /* of this frame, which is alive until the copy is made */
 
-		/*
-		 * Its only failure is a bad pointer. The frame it describes is this one, alive
-		 * until the copy is made.
-		 */
-		(void)getcontext(&here);
-		stack_copy_take_sigsafe(&slot->copy, &here);
+		anchor_take(&here);
+		stack_copy_take_here_sigsafe(&slot->copy, &here);
 	}
-	atomic_store_explicit(&slot->turn, position + 1, memory_order_release);
-	sem_post(&ring->filled);
+	atomic_store(&slot->turn, position + 1);
+	if (is_awaited(ring, position))
+		sem_post(&ring->filled);
 	return true;
 }
 
@@ -92,6 +101,8 @@ static void hand_on(struct probe_ring *ring, const struct slot *slot)
 {
 	static __thread struct probe_stack stack; /* 1 KiB that need not be on the stack */
 
+	if (ring->is_wanted && !ring->is_wanted(slot->tag, ring->context))
+		return;
 	stack.time_ns = slot->copy.time_ns;
 	stack.tid = slot->copy.tid;
 	stack.tag = slot->tag;
@@ -105,7 +116,7 @@ static void drain(struct probe_ring *ring, uint64_t *position)
 	for (;; (*position)++) {
 		struct slot *slot = &ring->slots[*position & (ring->slot_count - 1)];
 
-		if (atomic_load_explicit(&slot->turn, memory_order_acquire) != *position + 1)
+		if (atomic_load(&slot->turn) != *position + 1)
 			return;
 		hand_on(ring, slot);
 		atomic_store_explicit(
@@ -172,9 +183,27 @@ out:
 	return err;
 }
 
-void probe_ring_flush(struct probe_ring *ring)
+void probe_ring_be_lazy(struct probe_ring *ring, bool (*is_wanted)(uint64_t tag, void *context))
+{
+	ring->is_wanted = is_wanted;
+}
+
+/* Returns where the ring must be drained to. */
+static uint64_t begin_flush(struct probe_ring *ring)
 {
 	uint64_t target = atomic_load(&ring->head);
+	uint64_t position = atomic_load(&ring->flush_position);
+
+	while (position < target &&
+		!atomic_compare_exchange_weak(&ring->flush_position, &position, target))
+		;
+	sem_post(&ring->filled);
+	return target;
+}
+
+void probe_ring_flush(struct probe_ring *ring)
+{
+	uint64_t target = begin_flush(ring);
 
 	pthread_mutex_lock(&ring->lock);
 	while (ring->drained_position < target)
@@ -185,7 +214,7 @@ void probe_ring_flush(struct probe_ring *ring)
 void probe_ring_flush_until(struct probe_ring *ring, int64_t until_ns)
 {
 	const struct timespec until = {until_ns / CLOCK_NS_PER_SEC, until_ns % CLOCK_NS_PER_SEC};
-	uint64_t target = atomic_load(&ring->head);
+	uint64_t target = begin_flush(ring);
 	int err = 0;
 
 	pthread_mutex_lock(&ring->lock);
@@ -216,13 +245,13 @@ void probe_ring_destroy(struct probe_ring *ring)
 size_t probe_stack_here(uintptr_t *pcs, size_t max_count)
 {
 	struct stack_copy *copy;
-	ucontext_t here;
+	struct anchor here;
 	size_t count;
 
 	probe_observe_begin();
 	copy = xmalloc(sizeof(*copy));
-	(void)getcontext(&here);
-	stack_copy_take_sigsafe(copy, &here);
+	anchor_take(&here);
+	stack_copy_take_here_sigsafe(copy, &here);
 	count = unwind_walk(copy, pcs, max_count);
 	free(copy);
 	probe_observe_end();

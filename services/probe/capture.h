@@ -49,6 +49,12 @@ struct probe_ring;
 int probe_ring_create(const char *name, size_t slot_count, probe_on_stack *on_stack, void *context,
 	struct probe_ring **ring) __attribute__((warn_unused_result));
 /*
+ * For captures that mostly are of no use any more soon after. From now on the ring's thread waits until
+ * half of the ring is full, or somebody flushes it; then it unwinds those that IS_WANTED, and forgets
+ * the others. Before the first capture.
+ */
+void probe_ring_be_lazy(struct probe_ring *ring, bool (*is_wanted)(uint64_t tag, void *context));
+/*
  * Copies the stack that CONTEXT interrupted, or with NULL the caller's own. False if the ring was
  * full.
  */

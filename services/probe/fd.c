@@ -140,7 +140,14 @@ void fd_set_kind(int fd, enum probe_fd_kind kind)
 
 /* ---- stacks, and those who read ---- */
 
-/* The ring's thread. What was closed meanwhile, or is another's by now, is not waiting for it. */
+/* What was closed meanwhile, or is another's by now, is not waiting for its stack any more. */
+static bool is_waiting(uint64_t tag, void *context)
+{
+	(void)context;
+	return GET(entries[TAG_FD(tag)].state) == (TAG_STATE(tag) | OPEN);
+}
+
+/* The ring's thread. */
 static void on_stack(const struct probe_stack *stack, void *context)
 {
 	struct entry *entry = &entries[TAG_FD(stack->tag)];
@@ -152,8 +159,6 @@ static void on_stack(const struct probe_stack *stack, void *context)
 	(void)context;
 	while (own_count < stack->pc_count && stack->pcs[own_count] != pc)
 		own_count++;
-	if (GET(entry->state) != waiting)
-		return;
 	known = probe_depot_put(stack->pcs + own_count, stack->pc_count - own_count);
 	if (known)
 		atomic_compare_exchange_strong(&entry->stack, &waiting, (uintptr_t)known);
@@ -207,6 +212,7 @@ int probe_fd_start(void)
 		munmap(entries, (size_t)count * sizeof(*entries));
 		return err;
 	}
+	probe_ring_be_lazy(ring, is_waiting);
 	entry_count = count;
 	atomic_store_explicit(&fd_is_started, true, memory_order_release);
 	return 0;

@@ -59,14 +59,26 @@ static void copy_stack_sigsafe(struct stack_copy *copy, const struct probe_threa
 	copy->truncated = copy->size_bytes == PROBE_COPY_BYTES;
 }
 
-void stack_copy_take_sigsafe(struct stack_copy *copy, const ucontext_t *context)
+/* From the registers on. */
+static void copy_own_sigsafe(struct stack_copy *copy)
 {
 	const struct probe_thread *thread = probe_thread_self();
 
 	copy->time_ns = clock_monotonic_ns();
 	copy->tid = thread ? thread->tid : gettid();
-	arch_regs_from_ucontext_sigsafe(&copy->regs, context);
 	copy_stack_sigsafe(copy, thread);
+}
+
+void stack_copy_take_sigsafe(struct stack_copy *copy, const ucontext_t *context)
+{
+	arch_regs_from_ucontext_sigsafe(&copy->regs, context);
+	copy_own_sigsafe(copy);
+}
+
+void stack_copy_take_here_sigsafe(struct stack_copy *copy, const struct anchor *here)
+{
+	arch_regs_from_anchor(&copy->regs, here);
+	copy_own_sigsafe(copy);
 }
 
 void stack_copy_from(struct stack_copy *copy, const struct probe_thread *thread)

@@ -3,7 +3,7 @@
  * another while it waits. Private to probe.
  *
  * Bounds:    PROBE_COPY_BYTES of stack; what is deeper is cut (`truncated`).
- * Thread:    stack_copy_take_sigsafe() is MT-Safe and AS-Safe, without locks, allocation or
+ * Thread:    the stack_copy_take functions are MT-Safe and AS-Safe, without locks, allocation or
  *            waiting.
  */
 #ifndef SICKBAY_PROBE_STACK_COPY_H
@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <ucontext.h>
 
+#include "probe/anchor.h"
 #include "probe/arch.h"
 #include "probe/capture.h"
 
@@ -30,8 +31,10 @@ struct stack_copy {
 
 struct probe_thread;
 
-/* Of the calling thread, as CONTEXT has it: what a signal interrupted, or getcontext() here. */
+/* Of the calling thread, as CONTEXT has it: what a signal interrupted. */
 void stack_copy_take_sigsafe(struct stack_copy *copy, const ucontext_t *context);
+/* The same from HERE on, taken in the frame of the caller; getcontext() would ask the kernel. */
+void stack_copy_take_here_sigsafe(struct stack_copy *copy, const struct anchor *here);
 /*
  * Of THREAD, from COPY's registers on, whose sp is within its stack. The stack must not go away
  * meanwhile; whether it stands still is the caller's to know.
