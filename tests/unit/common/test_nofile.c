@@ -123,10 +123,48 @@ static void counts_threads(void **state)
 	assert_int_equal(soft(), 64);
 }
 
+struct numbers {
+	int wanted, wanted_count, count;
+};
+
+static void count_number(int fd, void *context)
+{
+	struct numbers *numbers = context;
+
+	numbers->count++;
+	numbers->wanted_count += fd == numbers->wanted;
+}
+
+static void visits_all_but_its_own(void **state)
+{
+	struct numbers before = {.wanted = -1}, after = {.wanted = dup(0)};
+
+	(void)state;
+	assert_int_equal(nofile_for_each(count_number, &after), 0);
+	assert_int_equal(after.wanted_count, 1);
+	close(after.wanted);
+	assert_int_equal(nofile_for_each(count_number, &before), 0);
+	assert_int_equal(after.count, before.count + 1);
+}
+
+static void visits_them_at_the_limit(void **state)
+{
+	struct numbers numbers = {.wanted = dup(0)};
+
+	(void)state;
+	set_soft((rlim_t)numbers.wanted + 1);
+	assert_int_equal(dup(0), -1);
+	assert_int_equal(nofile_for_each(count_number, &numbers), 0);
+	assert_int_equal(numbers.wanted_count, 1);
+	close(numbers.wanted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(raises_and_restores, restore),
+		cmocka_unit_test_teardown(visits_all_but_its_own, restore),
+		cmocka_unit_test_teardown(visits_them_at_the_limit, restore),
 		cmocka_unit_test_teardown(leaves_a_limit_set_meanwhile, restore),
 		cmocka_unit_test_teardown(does_nothing_at_the_hard_limit, restore),
 		cmocka_unit_test_teardown(opens_past_the_soft_limit, restore),

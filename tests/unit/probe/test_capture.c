@@ -2,6 +2,7 @@
 #include "../support/test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -220,6 +221,50 @@ static void test_deep_stacks_are_cut(void **state)
 	assert_string_equal(name_of(pcs[5]), "recurse");
 }
 
+/* ---- a lazy ring ---- */
+
+static atomic_uint wanted_tag;
+
+static bool is_wanted(uint64_t tag, void *context)
+{
+	assert_ptr_equal(context, &seen_count);
+	return tag == atomic_load(&wanted_tag);
+}
+
+static void count_stack(const struct probe_stack *stack, void *context)
+{
+	(void)context;
+	if (stack->pc_count > 0)
+		atomic_fetch_add(&seen_count, 1);
+}
+
+static void test_a_lazy_ring_unwinds_what_is_still_wanted(void **state)
+{
+	struct probe_ring *lazy;
+
+	(void)state;
+	atomic_store(&seen_count, 0);
+	assert_int_equal(probe_ring_create("lazy", 8, count_stack, &seen_count, &lazy), 0);
+	probe_ring_be_lazy(lazy, is_wanted);
+	for (unsigned tag = 0; tag < 3; tag++)
+		assert_true(probe_ring_capture_sigsafe(lazy, NULL, tag));
+	atomic_store(&wanted_tag, 2);
+	probe_ring_flush(lazy);
+	assert_int_equal(atomic_load(&seen_count), 1);
+	/* The fourth fills one half, and nobody asks. */
+	assert_true(probe_ring_capture_sigsafe(lazy, NULL, 2));
+	while (atomic_load(&seen_count) < 2)
+		sched_yield();
+	for (unsigned i = 0; i < 10000; i++) {
+		assert_true(probe_ring_capture_sigsafe(lazy, NULL, 2));
+		if (i % 3 == 0)
+			probe_ring_flush(lazy);
+	}
+	probe_ring_flush(lazy);
+	assert_int_equal(atomic_load(&seen_count), 10002);
+	probe_ring_destroy(lazy);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -237,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_captures_beside_dlopen_neither_hang_nor_lose_frames),
 		cmocka_unit_test(test_hostile_copies_end_early),
 		cmocka_unit_test(test_deep_stacks_are_cut),
+		cmocka_unit_test(test_a_lazy_ring_unwinds_what_is_still_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
