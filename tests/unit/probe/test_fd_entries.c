@@ -68,11 +68,14 @@ static void test_the_stack_begins_at_the_caller(void **state)
 	probe_fd_flush();
 	seen = read_open(fd);
 	assert_true(has_leaf(&seen, "open_here", "open_there"));
-	close_it(fd);
 	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(dup2(fds[0], fd), fd);
 	probe_fd_flush();
 	seen = read_open(fds[1]);
 	assert_string_equal(read_dump_function(seen.stack->pcs[0]), __func__);
+	seen = read_open(fd);
+	assert_string_equal(read_dump_function(seen.stack->pcs[0]), __func__);
+	close_it(fd);
 	close_it(fds[0]);
 	close_it(fds[1]);
 }
@@ -90,7 +93,7 @@ static void test_a_late_stack_does_not_land_on_another(void **state)
 			close_it(first);
 		}
 		probe_observe_begin();
-		second = open("/dev/null", O_RDONLY);
+		second = open_there();
 		probe_observe_end();
 		assert_int_equal(second, first);
 		probe_fd_flush();
@@ -180,64 +183,82 @@ static void test_a_child_has_a_list_of_its_own(void **state)
 /* ---- many at once ---- */
 
 #define HAMMERS 4
-#define NUMBERS_MAX 64
 
 static atomic_bool stop;
-static atomic_int fault_count;
-static atomic_int tids[HAMMERS]; /* the even ones open files, the others counters */
+static atomic_int opened_count, fault_count;
+static uintptr_t file_pc, counter_pc; /* where each is opened */
 
-static void *hammer(void *arg)
+static TEST_FRAME int open_counter(void)
 {
-	int own = (int)(intptr_t)arg;
-	enum probe_fd_kind kind = own % 2 ? PROBE_FD_EVENTFD : PROBE_FD_FILE;
-	struct probe_fd seen;
-
-	atomic_store(&tids[own], gettid());
-	while (!atomic_load(&stop)) {
-		int fd = own % 2 ? eventfd(0, 0) : open("/dev/null", O_RDONLY);
-
-		if (!probe_fd_read(fd, &seen) || seen.kind != kind || seen.tid != gettid())
-			atomic_fetch_add(&fault_count, 1);
-		close(fd);
-	}
-	return NULL;
+	return eventfd(0, 0);
 }
 
 /* Whether what was read is all of one opening. */
 static bool is_whole(const struct probe_fd *seen)
 {
-	for (int i = 0; i < HAMMERS; i++)
-		if (seen->tid == atomic_load(&tids[i]))
-			return seen->kind == (i % 2 ? PROBE_FD_EVENTFD : PROBE_FD_FILE) &&
-			       (!seen->stack || seen->stack->pcs[0] == seen->pc);
-	return false;
+	return seen->pc == (seen->kind == PROBE_FD_FILE ? file_pc : counter_pc) &&
+	       (!seen->stack || seen->stack->pcs[0] == seen->pc);
+}
+
+/* Files and counters in turn, which mostly get the same number. */
+static void *hammer(void *arg)
+{
+	struct probe_fd seen;
+
+	for (unsigned i = 0; !atomic_load(&stop); i++) {
+		int fd = i % 2 ? open_counter() : open_here();
+
+		if (!probe_fd_read(fd, &seen) || !is_whole(&seen) || seen.tid != gettid() ||
+			seen.kind != (i % 2 ? PROBE_FD_EVENTFD : PROBE_FD_FILE))
+			atomic_fetch_add(&fault_count, 1);
+		atomic_fetch_add(&opened_count, 1);
+		close(fd);
+	}
+	return arg;
+}
+
+static uintptr_t pc_of(int fd)
+{
+	uintptr_t pc = read_open(fd).pc;
+
+	close_it(fd);
+	return pc;
+}
+
+/* As many as hammer, so that they are interrupted while they read. */
+static void *read_meanwhile(void *first)
+{
+	struct probe_fd seen;
+
+	while (!atomic_load(&stop))
+		for (int i = 0; i < HAMMERS; i++)
+			if (probe_fd_read((int)(intptr_t)first + i, &seen) && !is_whole(&seen))
+				atomic_fetch_add(&fault_count, 1);
+	return first;
 }
 
 static void test_who_reads_meanwhile_sees_whole_entries(void **state)
 {
-	int wanted = test_is_stress() ? 5000000 : 100000, seen_count = 0;
-	pthread_t threads[HAMMERS];
-	struct probe_fd seen;
+	int wanted = test_is_stress() ? 5000000 : 100000, first = open_here();
+	pthread_t hammers[HAMMERS], readers[HAMMERS];
 
 	(void)state;
-	for (int i = 0; i < HAMMERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, hammer, (void *)(intptr_t)i), 0);
-	for (int round = 0; seen_count < wanted; round++) {
-		for (int fd = 0; fd < NUMBERS_MAX; fd++)
-			if (probe_fd_read(fd, &seen)) {
-				seen_count++;
-				if (!is_whole(&seen))
-					atomic_fetch_add(&fault_count, 1);
-			}
-		if (round % 100 == 0)
-			probe_fd_flush();
+	file_pc = pc_of(first);
+	counter_pc = pc_of(open_counter());
+	for (int i = 0; i < HAMMERS; i++) {
+		pthread_create(&hammers[i], NULL, hammer, NULL);
+		pthread_create(&readers[i], NULL, read_meanwhile, (void *)(intptr_t)first);
 	}
+	while (atomic_load(&opened_count) < wanted)
+		probe_fd_flush();
 	atomic_store(&stop, true);
-	for (int i = 0; i < HAMMERS; i++)
-		pthread_join(threads[i], NULL);
+	for (int i = 0; i < HAMMERS; i++) {
+		pthread_join(hammers[i], NULL);
+		pthread_join(readers[i], NULL);
+	}
 	assert_int_equal(atomic_load(&fault_count), 0);
-	for (int fd = 0; fd < NUMBERS_MAX; fd++)
-		assert_false(is_open(fd));
+	for (int i = 0; i < HAMMERS; i++)
+		assert_false(is_open(first + i));
 }
 
 static int set_up(void **state)
