@@ -166,9 +166,8 @@ static void both_opened(int answer, const int fds[2], enum probe_fd_kind kind, u
 
 /* Of the call, in whoever calls the interposer. */
 #define CALLER_PC ((uintptr_t)__builtin_return_address(0) - 1)
-#define OPENS_IF(condition, kind) \
-	fd_opened((condition) ? (int)OUTCOME(answer) : -1, PROBE_FD_##kind, CALLER_PC)
-#define OPENS(kind) OPENS_IF(true, kind)
+#define OPENS(kind) fd_opened((int)OUTCOME(answer), PROBE_FD_##kind, CALLER_PC)
+#define OPENS_IF(condition, kind) fd_opened((condition) ? answer : -1, PROBE_FD_##kind, CALLER_PC)
 #define OPENS_BOTH(fds, kind) both_opened(answer, fds, PROBE_FD_##kind, CALLER_PC)
 #define COPIES_IF(condition, fd) fd_copied(fd, (condition) ? answer : -1, CALLER_PC)
 #define BECOMES_IF(condition, fd, kind) fd_became((condition) ? (fd) : -1, PROBE_FD_##kind)

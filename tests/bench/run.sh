@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile, the
-# dump of many threads, the price of interposed locks and system calls, of emitters and of a trace.
+# dump of many threads, the price of interposed locks, system calls and descriptors, of emitters and of a
+# trace.
 #
 # Two variants of one thing take turns, ABBA, under the same load; each round gives a ratio, and the
 # median of the rounds is printed with the lowest and the highest. Ratios travel between machines,
@@ -180,6 +181,7 @@ compare_interposed() {
 	"${BENCH_INTERPOSED:-build/bench/interposed}" "$rounds" >"$work/interposed"
 	print_ratio "$work/interposed" 1 'uncontended lock and unlock, interposed / libc'
 	print_ratio "$work/interposed" 2 'close(-1) that nobody listens to, interposed / libc'
+	print_ratio "$work/interposed" 3 'open and close of /dev/null, listed / libc'
 }
 
 main() {
