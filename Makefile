@@ -26,7 +26,7 @@ endif
 
 CC := gcc
 PROTOC_C := protoc-c
-PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw
+PACKAGES := libh2o-evloop openssl libprotobuf-c zlib libdw libcurl
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 # Frame pointers and real calls keep every stack complete, in any tool.
@@ -38,7 +38,7 @@ CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iservices -I$(BUILD) -I$(BUILD)/pro
 # gperftools brings along, exports the same names, and must not be linked before it.
 # -rdynamic: what we interpose must be seen by the shared libraries too.
 LDFLAGS := -rdynamic -pthread
-LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lelf -lm
+LDLIBS := -lh2o-evloop -lssl -lcrypto -lprotobuf-c -lz -ldw -lelf -lcurl -lm
 ifdef SAN
 CFLAGS += -fsanitize=$(SANITIZERS) -fno-sanitize-recover=undefined
 CPPFLAGS += -DSICKBAY_SAN=1
@@ -49,7 +49,7 @@ LDLIBS += -Wl,--no-as-needed -ltcmalloc_and_profiler -Wl,--as-needed
 endif
 
 # ---- what to build ----------------------------------------------------------------------------
-LIBRARIES := common http probe diag trace debug
+LIBRARIES := common http client probe diag trace debug
 LIBRARY_SOURCES := $(foreach d,$(LIBRARIES),$(wildcard services/$d/*.c))
 PROTOS := $(wildcard services/proto/*.proto)
 PROTO_SOURCES := $(PROTOS:services/proto/%.proto=$(BUILD)/proto/%.pb-c.c)

@@ -14,6 +14,7 @@ debian_name() {
 	libprotobuf-c) echo libprotobuf-c-dev ;;
 	zlib) echo zlib1g-dev ;;
 	libdw) echo libdw-dev ;;
+	libcurl) echo libcurl4-openssl-dev ;;
 	*) echo "$1" ;;
 	esac
 }
