@@ -2,20 +2,21 @@
  * client: an HTTP client on libcurl, for programs that call another service. The only folder that
  * knows libcurl.
  *
- * Shape:     a client is a pool of keep-alive connections to one base URL. client_get() takes an idle
- *            connection, or opens one, sends the request in the calling thread and returns when the
+ * Shape:     a client is a pool of keep-alive connections to one base URL. client_open() takes an idle
+ *            connection, or makes one, sends the request in the calling thread and returns when the
  *            head and the first bytes of the body have come. What has not come by then is received by a
  *            thread of the response's own ("recv-N"), ahead of the reader by CLIENT_AHEAD_MAX_BYTES.
  *
- *                client_get() -> client_read() ... client_read() = 0 -> client_close() -> pool
+ *                client_open() -> client_read() ... client_read() = 0 -> client_close() -> pool
  *                                       \_ before the end: client_close() -> connection closed
  *
- * Ownership: the response is the caller's until client_close(); the body must be read to its end for
+ * Ownership: the response is the caller's until client_close(); the body must come to its end for
  *            its connection to be used again. A response that is forgotten keeps a connection (with
  *            libcurl that is three descriptors: the socket, and a pair to wake its poller) and,
  *            while its body has no end, a thread.
- * Returns:   0 or -errno: -ECONNREFUSED, -ETIMEDOUT, -EMFILE ..., -EHOSTUNREACH for a name that has no
- *            address, -EPROTO for an answer that is no HTTP, -EAGAIN where no thread can be had.
+ * Returns:   0 or -errno: -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EMFILE ..., -ENXIO for a name that
+ *            has no address, -EPROTO for an answer that is no HTTP, -EAGAIN where no thread can be had,
+ *            -ECANCELED after client_stop().
  * Thread:    MT-Safe; a response is one thread's at a time. Blocks: never on an event loop.
  */
 #ifndef SICKBAY_CLIENT_CLIENT_H
@@ -29,27 +30,30 @@
 struct client;
 struct client_response;
 
-/* What has gone wrong with the last call, for people: "upstream:8080: connection refused". */
+/* What has gone wrong, for people: "upstream:8080: connection refused". */
 struct client_error {
 	char text[256];
 };
 
 struct client_config {
-	const char *base_url;        /* "http://upstream:8080" */
+	const char *base_url;        /* "http://upstream:8080": no path, and only http */
 	unsigned idle_max;           /* connections kept for the next request */
 	unsigned connect_timeout_ms; /* 0: 2 s */
-	unsigned answer_timeout_ms;  /* until the first bytes of the body have come; 0: 5 s */
+	unsigned answer_timeout_ms;  /* for the first bytes of the body, and for more; 0: 5 s */
 };
 
+/* -EINVAL: the base URL is none. */
 int client_create(const struct client_config *config, struct client **client)
 	__attribute__((warn_unused_result));
+/* For good: what is under way in any thread ends with -ECANCELED, and so does what begins later. */
+void client_stop(struct client *client);
 /* All its responses must be closed. Closes the idle connections. */
 void client_free(struct client *client);
 /* Connections that are open now, idle ones too, of all clients. */
 unsigned client_connection_count(void);
 
-/* PATH begins with "/". The response may have any status. ERROR may be NULL. */
-int client_get(struct client *client, const char *path, struct client_response **response,
+/* A GET of PATH, which begins with "/". The response may have any status. ERROR may be NULL. */
+int client_open(struct client *client, const char *path, struct client_response **response,
 	struct client_error *error) __attribute__((warn_unused_result));
 int client_status(const struct client_response *response);
 /* Waits for bytes of the body. Returns how many, 0 at its end, or -errno. */
