@@ -47,7 +47,8 @@ static int why_no_address(void)
 {
 	int fds[LOOKUP_FDS], count = 0, err = -ENXIO;
 
-	while (count < LOOKUP_FDS && (fds[count] = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0)
+	while (count < LOOKUP_FDS &&
+		(fds[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
 		count++;
 	if (count < LOOKUP_FDS)
 		err = -errno;
