@@ -7,6 +7,8 @@
 
 #define REASON_BYTES 512
 
+const char *fault_upstream_url;
+
 bool fault_is_fixed(const struct fault_call *call)
 {
 	return call->turn.fixed;

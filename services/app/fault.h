@@ -26,7 +26,8 @@
  * Ownership: a fault keeps its state in its own file, static; descriptors are constant.
  * Thread:    enter(), release() and undo() are called by one thread at a time, never by a worker or
  *            an event loop.
- * Includes:  this header, common, and the C library; never the profilers, never another fault.
+ * Includes:  this header, the trace's emitters, client, common, and the C library; never the
+ *            profilers, never another fault.
  */
 #ifndef SICKBAY_APP_FAULT_H
 #define SICKBAY_APP_FAULT_H
@@ -44,6 +45,9 @@ struct fault {
 	void (*release)(void);
 	void (*undo)(void);
 };
+
+/* The service that faults call, "http://upstream:8080": a setting, told before a step is entered. */
+extern const char *fault_upstream_url;
 
 /* The variant without the defect: same work, nothing left behind. */
 bool fault_is_fixed(const struct fault_call *call);

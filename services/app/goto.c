@@ -17,7 +17,7 @@ static void reply_current(struct http_job *job)
 
 	strbuf_printf(&text, "step %d%s\n\n", current, fixed ? " (fixed)" : "");
 	for (int step = 0; step < STEP_COUNT; step++)
-		strbuf_printf(&text, "/goto?step=%d  %-12s  %s\n", step, step_fault(step)->name,
+		strbuf_printf(&text, "/goto?step=%d  %-15s  %s\n", step, step_fault(step)->name,
 			step_fault(step)->does);
 	strbuf_puts(&text, "\n&variant=fixed does the same work without the fault\n");
 	http_reply_strbuf(job, 200, "text/plain; charset=utf-8", &text);

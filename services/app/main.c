@@ -10,6 +10,7 @@
 
 #include "app/handlers.h"
 #include "app/step.h"
+#include "client/client.h"
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
@@ -23,7 +24,7 @@
 #define CONTROL_QUEUE 64
 
 struct settings {
-	const char *listen, *variant;
+	const char *listen, *variant, *upstream;
 	int64_t step, nofile, loops, workers, queue;
 };
 
@@ -35,6 +36,8 @@ static const struct config_entry entries[] = {
 	{"APP_STEP", CONFIG_INT, SETTING(step), "0", 0, STEP_COUNT - 1, "step to start with"},
 	{"APP_VARIANT", CONFIG_STRING, SETTING(variant), "leaky", 0, 0,
 		"variant of that step: leaky or fixed"},
+	{"APP_UPSTREAM", CONFIG_STRING, SETTING(upstream), "http://127.0.0.1:8080", 0, 0,
+		"the service that step 7 calls"},
 	{"APP_NOFILE", CONFIG_INT, SETTING(nofile), NULL, 32, 1048576,
 		"soft limit of open files, at most the hard one; unset: as it is"},
 	{"APP_LOOPS", CONFIG_INT, SETTING(loops), "0", 0, 64, "event loops; 0: one per core"},
@@ -53,7 +56,7 @@ static void print_steps(void)
 {
 	puts("\nSteps:\n");
 	for (int step = 0; step < STEP_COUNT; step++)
-		printf("  %d  %-12s  %s\n", step, step_fault(step)->name, step_fault(step)->does);
+		printf("  %d  %-15s  %s\n", step, step_fault(step)->name, step_fault(step)->does);
 }
 
 static const struct program program = {"sickbay-app",
@@ -113,6 +116,7 @@ static int start(const struct settings *settings)
 		program_explain_listen(&program, settings->listen, err);
 		return err;
 	}
+	fault_upstream_url = settings->upstream;
 	err = start_pools(settings);
 	if (!err)
 		err = step_switch((int)settings->step, fixed);
@@ -167,6 +171,10 @@ static int check(const struct settings *settings)
 {
 	if (strcmp(settings->variant, "leaky") != 0 && strcmp(settings->variant, "fixed") != 0) {
 		fprintf(stderr, "APP_VARIANT must be leaky or fixed\n");
+		return -EINVAL;
+	}
+	if (!client_is_base_url(settings->upstream)) {
+		fprintf(stderr, "APP_UPSTREAM must be like http://upstream:8080, without a path\n");
 		return -EINVAL;
 	}
 	return lower_nofile(settings->nofile);

@@ -70,7 +70,7 @@ static const char *authority_of(const char *base_url)
 	return base_url + strlen(SCHEME);
 }
 
-static bool is_base_url(const char *text)
+bool client_is_base_url(const char *text)
 {
 	return strncmp(text, SCHEME, strlen(SCHEME)) == 0 && *authority_of(text) &&
 	       !strpbrk(authority_of(text), "/?# ");
@@ -82,7 +82,7 @@ int client_create(const struct client_config *config, struct client **result)
 	struct client *client;
 	int err;
 
-	if (!is_base_url(config->base_url))
+	if (!client_is_base_url(config->base_url))
 		return -EINVAL;
 	pthread_once(&once, start_library);
 	if (library_state)

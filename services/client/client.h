@@ -22,6 +22,7 @@
 #ifndef SICKBAY_CLIENT_CLIENT_H
 #define SICKBAY_CLIENT_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -42,7 +43,9 @@ struct client_config {
 	unsigned answer_timeout_ms;  /* for the first bytes of the body, and for more; 0: 5 s */
 };
 
-/* -EINVAL: the base URL is none. */
+/* Whether TEXT will do as a base URL. */
+bool client_is_base_url(const char *text);
+/* -EINVAL: the base URL will not do. */
 int client_create(const struct client_config *config, struct client **client)
 	__attribute__((warn_unused_result));
 /* For good: what is under way in any thread ends with -ECANCELED, and so does what begins later. */

@@ -3,8 +3,10 @@
  * is given back by release() and undo(), and the fixed variant takes nothing. A new fault is
  * covered by its line in faults.def.
  */
+#include "../support/peer.h"
 #include "../support/test.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
@@ -13,9 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/call.h"
+#include "client/client.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/strbuf.h"
@@ -62,9 +66,13 @@ static struct usage measure_idle(void)
 /* Faults put their files here: of this run alone, so that another one's do not count. */
 static char own_tmp[] = "/tmp/test-faults-XXXXXX";
 
+static struct peer upstream;
+
 static int set_up(void **state)
 {
 	(void)state;
+	upstream = peer_start();
+	fault_upstream_url = upstream.url;
 	idle_thread_count = process_thread_count();
 	return mkdtemp(own_tmp) ? setenv("TMPDIR", own_tmp, 1) : -1;
 }
@@ -73,6 +81,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	peer_stop(&upstream);
 	return rmdir(own_tmp);
 }
 
@@ -144,7 +153,7 @@ static void assert_back(const char *name, const struct usage *before)
 static void test_descriptors_are_complete(void **state)
 {
 	(void)state;
-	assert_true(STEP_COUNT >= 7);
+	assert_true(STEP_COUNT >= 8);
 	assert_null(step_fault(-1));
 	assert_null(step_fault(STEP_COUNT));
 	for (int step = 0; step < STEP_COUNT; step++) {
@@ -233,7 +242,11 @@ static struct usage grown_by_serving(const char *name)
 
 static void test_leaks_leak(void **state)
 {
+	struct usage grown = grown_by_serving("connection leak");
+
 	(void)state;
+	assert_int_equal(grown.threads, SERVES);
+	assert_int_equal(grown.fds, 3 * SERVES); /* a socket, and libcurl's pair */
 	assert_int_equal(grown_by_serving("thread leak").threads, 5 * SERVES);
 	assert_int_equal(grown_by_serving("fd leak").fds, 5 * SERVES);
 #ifndef SICKBAY_SAN /* a sanitizer's malloc keeps no such count */
@@ -310,6 +323,67 @@ static void test_two_thousand_leaked_threads_end_within_a_second(void **state)
 	assert_back("2000 threads", &before);
 }
 
+static void test_two_thousand_leaked_connections_end_within_a_second(void **state)
+{
+	struct usage before = measure_idle();
+
+	(void)state;
+	assert_int_equal(step_switch(step_of("connection leak"), false), 0);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(serve_once(), 0);
+	assert_int_equal(process_thread_count(), before.threads + 2000);
+	assert_int_equal(client_connection_count(), 2000);
+	leave_and_time(step_of("connection leak"));
+	assert_int_equal(client_connection_count(), 0);
+	assert_back("2000 connections", &before);
+}
+
+static void test_the_pool_of_connections_is_shared(void **state)
+{
+	struct request requests[8];
+
+	(void)state;
+	assert_int_equal(step_switch(step_of("connection leak"), true), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(serve_once(), 0);
+	assert_int_equal(client_connection_count(), 1);
+	begin_requests(requests, 8);
+	end_requests(requests, 8);
+	assert_in_range(client_connection_count(), 1, 2);
+	assert_int_equal(step_switch(0, false), 0);
+	assert_int_equal(client_connection_count(), 0);
+}
+
+/* Whoever waits for its answer is let go when the step is left. */
+static void test_a_silent_upstream_holds_up_nobody(void **state)
+{
+	struct request requests[SERVES];
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t address_bytes = sizeof(address);
+	char url[64];
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, address_bytes), 0);
+	assert_int_equal(listen(listener, SERVES), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &address_bytes), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(address.sin_port));
+	fault_upstream_url = url;
+	assert_int_equal(step_switch(step_of("connection leak"), false), 0);
+	begin_requests(requests, SERVES);
+	/* One has come that far. */
+	close(accept(listener, NULL, NULL));
+	leave_and_time(step_of("connection leak"));
+	for (int i = 0; i < SERVES; i++)
+		pthread_join(requests[i].thread, NULL);
+	close(listener);
+	assert_int_equal(step_switch(step_of("connection leak"), false), 0);
+	assert_int_equal(serve_once(), -ECONNREFUSED);
+	assert_int_equal(step_switch(0, false), 0);
+	fault_upstream_url = upstream.url;
+}
+
 static size_t leaked_file_count(void)
 {
 	size_t count = 0;
@@ -345,7 +419,7 @@ static void test_the_descriptor_leak_ends_at_the_limit_and_is_undone(void **stat
 	assert_int_equal(leaked_file_count(), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_descriptors_are_complete),
@@ -356,8 +430,13 @@ int main(void)
 		cmocka_unit_test(test_burning_stops_with_the_step),
 		cmocka_unit_test(test_burning_stops_when_the_client_has_left),
 		cmocka_unit_test(test_two_thousand_leaked_threads_end_within_a_second),
+		cmocka_unit_test(test_two_thousand_leaked_connections_end_within_a_second),
+		cmocka_unit_test(test_the_pool_of_connections_is_shared),
+		cmocka_unit_test(test_a_silent_upstream_holds_up_nobody),
 		cmocka_unit_test(test_the_descriptor_leak_ends_at_the_limit_and_is_undone),
 	};
 
+	if (argc > 1 && strcmp(argv[0], PEER_NAME) == 0)
+		return peer_main();
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

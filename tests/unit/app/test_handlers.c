@@ -189,18 +189,18 @@ static void goto_switches(void **state)
 
 static void goto_refuses_nonsense_and_stays(void **state)
 {
-	static const char *const steps[] = {"step=abc", "step=-1", "step=7", "step=99",
+	static const char *const steps[] = {"step=abc", "step=-1", "step=8", "step=99",
 		"step=", "step=1e1", "step=%", "step=4294967298", "variant=fixed"};
 	static const char *const variants[] = {"fix", "", "FIXED", "leaky%00", "leaky-and-more"};
 	char target[64];
 	bool fixed;
 
 	(void)state;
-	assert_int_equal(STEP_COUNT, 7); /* or correct the sentence below */
+	assert_int_equal(STEP_COUNT, 8); /* or correct the sentence below */
 	expect("/goto?step=3", 200, "switched to step 3\n");
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		snprintf(target, sizeof(target), "/goto?%s", steps[i]);
-		expect(target, 400, "step must be 0 to 6, for example /goto?step=2\n");
+		expect(target, 400, "step must be 0 to 7, for example /goto?step=2\n");
 	}
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
 		snprintf(target, sizeof(target), "/goto?step=2&variant=%s", variants[i]);
