@@ -65,7 +65,7 @@ ifeq ($(SAN),thread)
 # It keeps signals back from a thread until that waits in a call it knows: most tests of dumps and
 # all of profiles would wait in vain.
 TEST_SOURCES := $(patsubst %,tests/unit/probe/test_%.c,depot dump_load fd_entries thread) \
-	tests/unit/trace/test_ring.c
+	tests/unit/trace/test_ring.c $(wildcard tests/unit/client/test_*.c)
 endif
 # What tests share: any other .c file under tests/unit.
 TEST_SHARED := $(shell find tests/unit -name '*.c' ! -name 'test_*.c' 2>/dev/null | sort)

@@ -5,6 +5,7 @@
 
 #include "app/fault.h"
 #include "client/client.h"
+#include "common/memory.h"
 #include "trace/trace.h"
 
 #define IDLE_MAX 2
@@ -51,23 +52,17 @@ static int read_events(struct client_response *response, bool to_the_end)
 	return count < 0 ? (int)count : 0;
 }
 
-static int get_events(const char *path, bool fixed)
+static int handle_response(struct client_response *response, bool fixed)
 {
-	struct client_response *response;
-	int err = client_open(upstream, path, &response, NULL);
+	int err = read_events(response, fixed);
 
-	if (err)
-		return err;
-	err = read_events(response, fixed);
-	if (err || fixed) {
-		client_close(response);
-		return err;
-	}
 	/* FAULT: remembered for undo(), neither read to its end nor closed */
-	pthread_mutex_lock(&responses_lock);
-	err = remember(response);
-	pthread_mutex_unlock(&responses_lock);
-	if (err)
+	if (!err && !fixed) {
+		pthread_mutex_lock(&responses_lock);
+		err = remember(response);
+		pthread_mutex_unlock(&responses_lock);
+	}
+	if (err || fixed)
 		client_close(response);
 	return err;
 }
@@ -76,10 +71,13 @@ static int call_upstream(struct fault_call *call)
 {
 	bool fixed = fault_is_fixed(call);
 	const char *path = fixed ? "/events?limit=1" : "/events";
+	struct client_response *response;
 	int err;
 
 	TRACE_FUNCTION();
-	err = get_events(path, fixed);
+	err = client_open(upstream, path, &response, NULL);
+	if (!err)
+		err = handle_response(response, fixed);
 	if (err && !fault_cancelled(call))
 		return fault_fail(call, err, "GET %s%s", fault_upstream_url, path);
 	return 0;
@@ -98,6 +96,7 @@ static void undo(void)
 	responses = NULL;
 	response_count = response_cap = 0;
 	client_free(upstream);
+	memory_return_to_system();
 }
 
 const struct fault fault_connection_leak = {

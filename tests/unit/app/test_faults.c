@@ -6,7 +6,6 @@
 #include "../support/peer.h"
 #include "../support/test.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
@@ -15,11 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/call.h"
-#include "client/client.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/strbuf.h"
@@ -323,67 +320,6 @@ static void test_two_thousand_leaked_threads_end_within_a_second(void **state)
 	assert_back("2000 threads", &before);
 }
 
-static void test_two_thousand_leaked_connections_end_within_a_second(void **state)
-{
-	struct usage before = measure_idle();
-
-	(void)state;
-	assert_int_equal(step_switch(step_of("connection leak"), false), 0);
-	for (int i = 0; i < 2000; i++)
-		assert_int_equal(serve_once(), 0);
-	assert_int_equal(process_thread_count(), before.threads + 2000);
-	assert_int_equal(client_connection_count(), 2000);
-	leave_and_time(step_of("connection leak"));
-	assert_int_equal(client_connection_count(), 0);
-	assert_back("2000 connections", &before);
-}
-
-static void test_the_pool_of_connections_is_shared(void **state)
-{
-	struct request requests[8];
-
-	(void)state;
-	assert_int_equal(step_switch(step_of("connection leak"), true), 0);
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(serve_once(), 0);
-	assert_int_equal(client_connection_count(), 1);
-	begin_requests(requests, 8);
-	end_requests(requests, 8);
-	assert_in_range(client_connection_count(), 1, 2);
-	assert_int_equal(step_switch(0, false), 0);
-	assert_int_equal(client_connection_count(), 0);
-}
-
-/* Whoever waits for its answer is let go when the step is left. */
-static void test_a_silent_upstream_holds_up_nobody(void **state)
-{
-	struct request requests[SERVES];
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t address_bytes = sizeof(address);
-	char url[64];
-
-	(void)state;
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, address_bytes), 0);
-	assert_int_equal(listen(listener, SERVES), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &address_bytes), 0);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(address.sin_port));
-	fault_upstream_url = url;
-	assert_int_equal(step_switch(step_of("connection leak"), false), 0);
-	begin_requests(requests, SERVES);
-	/* One has come that far. */
-	close(accept(listener, NULL, NULL));
-	leave_and_time(step_of("connection leak"));
-	for (int i = 0; i < SERVES; i++)
-		pthread_join(requests[i].thread, NULL);
-	close(listener);
-	assert_int_equal(step_switch(step_of("connection leak"), false), 0);
-	assert_int_equal(serve_once(), -ECONNREFUSED);
-	assert_int_equal(step_switch(0, false), 0);
-	fault_upstream_url = upstream.url;
-}
-
 static size_t leaked_file_count(void)
 {
 	size_t count = 0;
@@ -430,9 +366,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_burning_stops_with_the_step),
 		cmocka_unit_test(test_burning_stops_when_the_client_has_left),
 		cmocka_unit_test(test_two_thousand_leaked_threads_end_within_a_second),
-		cmocka_unit_test(test_two_thousand_leaked_connections_end_within_a_second),
-		cmocka_unit_test(test_the_pool_of_connections_is_shared),
-		cmocka_unit_test(test_a_silent_upstream_holds_up_nobody),
 		cmocka_unit_test(test_the_descriptor_leak_ends_at_the_limit_and_is_undone),
 	};
 

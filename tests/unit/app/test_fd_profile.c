@@ -1,5 +1,6 @@
 /* The patient with its debug plane, over real sockets: what leaks is named, and is gone after. */
 #include "../http/client.h"
+#include "../support/peer.h"
 #include "../support/read_profile.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #define REQUESTS 3
 #define FILES (5 * REQUESTS)
 
+static struct peer upstream;
 static struct http_server *server;
 static struct http_pool *business, *control, *debug;
 
@@ -117,6 +119,61 @@ static void the_leak_is_named_until_its_step_is_left(void **state)
 	assert_text("/debug/pprof/fd?debug=2", "/sickbay-file-", false);
 }
 
+static int64_t receiver_count(void)
+{
+	struct strbuf body = get("/debug/pprof/threads?debug=2");
+	int64_t count = 0;
+
+	for (const char *at = body.data; (at = strstr(at, "\"recv-")); at++)
+		count++;
+	strbuf_free(&body);
+	return count;
+}
+
+static void await_receivers(int64_t count)
+{
+	int64_t end_ns = clock_monotonic_ns() + CLIENT_WAIT_MS * CLOCK_NS_PER_MS;
+
+	while (receiver_count() != count)
+		assert_true(clock_monotonic_ns() < end_ns);
+}
+
+/* Through a library that has no symbols of its own. */
+static void leaked_connections_are_named_with_their_threads(void **state)
+{
+	struct read_profile *profile;
+
+	(void)state;
+	go_to("/goto?step=7");
+	serve_some();
+	await_receivers(REQUESTS);
+	profile = open_profile("/debug/pprof/connections");
+	assert_int_equal(
+		read_profile_labelled(profile, 0, "call_upstream", "kind", "connection"), REQUESTS);
+	assert_int_equal(
+		read_profile_edge(profile, 0, "call_upstream", "do_some_business_logic"), REQUESTS);
+	read_profile_close(profile);
+	assert_text("/debug/pprof/connections?debug=1", "/faults/connection_leak.c:", true);
+	assert_int_equal(open_count("/debug/pprof/fd", "call_upstream"), 3 * REQUESTS);
+	assert_int_equal(open_count("/debug/pprof/threads", "recv_response"), REQUESTS);
+	assert_int_equal(open_count("/debug/pprof/threadcreate", "call_upstream"), REQUESTS);
+	assert_text("/debug/pprof/threads?debug=2", "\ncall_upstream\n", true);
+	go_to("/goto?step=0");
+	assert_int_equal(open_count("/debug/pprof/fd", "call_upstream"), 0);
+	await_receivers(0);
+}
+
+static void the_fixed_variant_of_it_keeps_one(void **state)
+{
+	(void)state;
+	go_to("/goto?step=7&variant=fixed");
+	serve_some();
+	assert_int_equal(open_count("/debug/pprof/connections", "call_upstream"), 1);
+	assert_int_equal(open_count("/debug/pprof/threads", "recv_response"), 0);
+	go_to("/goto?step=0");
+	assert_int_equal(open_count("/debug/pprof/connections", "call_upstream"), 0);
+}
+
 static void the_fixed_variant_keeps_nothing(void **state)
 {
 	(void)state;
@@ -202,6 +259,8 @@ static int set_up(void **state)
 	const struct http_pool_config observers = {"debug", 2, 64, debug_observe_thread};
 
 	(void)state;
+	upstream = peer_start();
+	fault_upstream_url = upstream.url;
 	debug_init();
 	assert_int_equal(http_server_create(&config, &server), 0);
 	assert_int_equal(http_pool_create(&workers, &business), 0);
@@ -217,6 +276,7 @@ static int tear_down(void **state)
 	int err = step_switch(0, false);
 
 	(void)state;
+	peer_stop(&upstream);
 	http_server_stop(server, 1000);
 	http_pool_stop(business, 1000);
 	http_pool_stop(control, 1000);
@@ -224,15 +284,19 @@ static int tear_down(void **state)
 	return err;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_leak_is_named_until_its_step_is_left),
 		cmocka_unit_test(the_fixed_variant_keeps_nothing),
+		cmocka_unit_test(leaked_connections_are_named_with_their_threads),
+		cmocka_unit_test(the_fixed_variant_of_it_keeps_one),
 		cmocka_unit_test(a_window_has_only_what_came_in_it),
 		cmocka_unit_test(connections_are_those_of_clients),
 		cmocka_unit_test(nonsense_gets_a_sentence),
 	};
 
+	if (argc > 1 && strcmp(argv[0], PEER_NAME) == 0)
+		return peer_main();
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
