@@ -13,6 +13,8 @@
 #define CONNECT_TIMEOUT_MS 2000
 #define ANSWER_TIMEOUT_MS 5000
 
+LIST_HEAD(response_list, client_response);
+
 struct client {
 	struct client_config config;
 	char *base_url;
@@ -20,7 +22,7 @@ struct client {
 	pthread_mutex_t names_locks[CURL_LOCK_DATA_LAST];
 
 	pthread_mutex_t lock; /* guards all below */
-	LIST_HEAD(, client_response) busy, idle;
+	struct response_list busy, idle;
 	unsigned idle_count;
 	bool is_stopped;
 };

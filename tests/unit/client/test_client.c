@@ -80,14 +80,14 @@ static void expect_error(const char *url, const char *path, int err, const char 
 }
 
 /* The number that the peer gave to the connection. */
-static int connection_number(struct client *client)
+static long connection_number(struct client *client)
 {
 	struct client_response *response = open_path(client, "/connection");
 	char text[32];
 
 	assert_int_equal(read_all(response, text, sizeof(text)), 0);
 	client_close(response);
-	return atoi(text);
+	return strtol(text, NULL, 10);
 }
 
 /* ---- connections that are kept ---- */
@@ -95,7 +95,7 @@ static int connection_number(struct client *client)
 static void a_connection_is_used_again(void **state)
 {
 	struct client *client = new_client(peer.url, 1);
-	int number = connection_number(client);
+	long number = connection_number(client);
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
@@ -109,7 +109,7 @@ static void no_more_are_kept_than_was_said(void **state)
 {
 	struct client *client = new_client(peer.url, 2), *other = new_client(peer.url, 0);
 	struct client_response *responses[4];
-	int number;
+	long number;
 
 	(void)state;
 	for (int i = 0; i < 4; i++)
