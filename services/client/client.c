@@ -115,10 +115,8 @@ void client_stop(struct client *client)
 
 	pthread_mutex_lock(&client->lock);
 	client->is_stopped = true;
-	LIST_FOREACH(response, &client->busy, listed)
-	{
+	for (response = LIST_FIRST(&client->busy); response; response = LIST_NEXT(response, listed))
 		response_stop(response);
-	}
 	pthread_mutex_unlock(&client->lock);
 }
 
