@@ -115,13 +115,13 @@ test_connection_leak_survives_an_upstream_that_is_silent() { # STEP
 nofile() { docker exec -u 10001:10001 "$(container toolbox)" bash -c 'prlimit --pid $APP_PID --nofile="$1":' nofile "$1"; }
 
 test_connection_leak_ends_at_the_limit() { # STEP
-	local said reason
+	local reason
 	goto_step "$1"
 	nofile 64
-	said=$(until_empty_reply)
+	toolbox 'for i in $(seq 40); do curl -sS --max-time 10 -o /dev/null localhost:6060/ 2>/dev/null || exit 0; done; exit 1' ||
+		fail '40 requests were answered with 64 descriptors'
 	reason=$(reason_of_failure)
 	nofile 1024
-	expect_match "$said" '^curl: \(52\) Empty reply from server$' 'what curl said'
 	expect_equal "$reason" 'http://upstream:8080/events: too many open files' 'the reason'
 	hello 1
 	goto_step 0
