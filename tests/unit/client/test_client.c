@@ -18,13 +18,22 @@
 
 static struct peer peer;
 
-static struct client *new_client(const char *url, unsigned idle_max)
+static struct client *new_hasty_client(const char *url, unsigned timeout_ms)
 {
 	struct client *client = NULL;
 	struct client_config config = {.base_url = url,
-		.idle_max = idle_max,
-		.connect_timeout_ms = SHORT_MS,
-		.answer_timeout_ms = SHORT_MS};
+		.idle_max = 1,
+		.connect_timeout_ms = timeout_ms,
+		.answer_timeout_ms = timeout_ms};
+
+	assert_int_equal(client_create(&config, &client), 0);
+	return client;
+}
+
+static struct client *new_client(const char *url, unsigned idle_max)
+{
+	struct client *client = NULL;
+	struct client_config config = {.base_url = url, .idle_max = idle_max};
 
 	assert_int_equal(client_create(&config, &client), 0);
 	return client;
@@ -64,16 +73,13 @@ static void expect(struct client *client, const char *path, int status, const ch
 	client_close(response);
 }
 
-static void expect_error(const char *url, const char *path, int err, const char *text)
+static void expect_error(struct client *client, const char *path, int err, const char *text)
 {
-	struct client *client = new_client(url, 1);
 	struct client_error error = {""};
 	struct client_response *response;
-	char expected[256];
 
-	snprintf(expected, sizeof(expected), "%s: %s", url + strlen("http://"), text);
 	assert_int_equal(client_open(client, path, &response, &error), err);
-	assert_string_equal(error.text, expected);
+	assert_non_null(strstr(error.text, text));
 	assert_int_equal(client_open(client, path, &response, NULL), err);
 	assert_int_equal(client_connection_count(), 0);
 	client_free(client);
@@ -209,13 +215,19 @@ static void only_a_base_url_will_do(void **state)
 static void every_failure_has_its_word(void **state)
 {
 	(void)state;
-	expect_error("http://127.0.0.1:1", "/", -ECONNREFUSED, "connection refused");
-	expect_error(peer.url, "/garbage", -EPROTO, "protocol error");
-	expect_error(peer.url, "/late", -ETIMEDOUT, "connection timed out");
-	expect_error(peer.url, "/head", -ETIMEDOUT, "connection timed out");
+	expect_error(new_client("http://127.0.0.1:1", 1), "/", -ECONNREFUSED,
+		"127.0.0.1:1: connection refused");
+	expect_error(new_client(peer.url, 1), "/garbage", -EPROTO, ": protocol error");
+	expect_error(new_hasty_client(peer.url, SHORT_MS), "/late", -ETIMEDOUT,
+		": connection timed out");
+	expect_error(new_hasty_client(peer.url, SHORT_MS), "/head", -ETIMEDOUT,
+		": connection timed out");
 	/* No name has so long a part: nobody is asked. */
-	expect_error("http://a123456789b123456789c123456789d123456789e123456789f123456789.invalid",
-		"/", -ENXIO, "no such device or address");
+	expect_error(
+		new_client(
+			"http://a123456789b123456789c123456789d123456789e123456789f123456789.invalid",
+			1),
+		"/", -ENXIO, ".invalid: no such device or address");
 }
 
 static int connect_in_passing(const struct sockaddr_in *address)
@@ -244,7 +256,7 @@ static void nobody_waits_for_a_connection_for_ever(void **state)
 	for (int i = 0; i < 3; i++)
 		fds[i] = connect_in_passing(&address);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(address.sin_port));
-	expect_error(url, "/", -ETIMEDOUT, "connection timed out");
+	expect_error(new_hasty_client(url, SHORT_MS), "/", -ETIMEDOUT, ": connection timed out");
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
 	close(listener);

@@ -16,7 +16,8 @@
 #include "debug/internal.h"
 #include "probe/thread.h"
 
-#define SHORT_MS 200
+#define HASTE_MS 1000
+#define LOOK_MS 200
 #define LONG_BYTES ((size_t)32 << 20)
 
 static struct peer peer;
@@ -127,7 +128,7 @@ static void what_is_forgotten_is_kept_until_it_is_closed(void **state)
 /* It stops the server, not the reader. */
 static void await_that_the_server_is_stopped(struct client *client)
 {
-	int64_t end_ns = clock_monotonic_ns() + SHORT_MS * CLOCK_NS_PER_MS;
+	int64_t end_ns = clock_monotonic_ns() + LOOK_MS * CLOCK_NS_PER_MS;
 
 	while (clock_monotonic_ns() < end_ns)
 		assert_true(read_number(client, "/sent") < LONG_BYTES / 2);
@@ -170,7 +171,7 @@ static void a_body_that_is_full_can_be_left(void **state)
 
 static void nobody_waits_for_more_for_ever(void **state)
 {
-	struct client *client = new_client(1, SHORT_MS);
+	struct client *client = new_client(1, HASTE_MS);
 	struct client_response *response = open_path(client, "/events");
 	char text[64];
 
