@@ -12,8 +12,8 @@
  *
  * Ownership: the response is the caller's until client_close(); the body must come to its end for
  *            its connection to be used again. A response that is forgotten keeps a connection (with
- *            libcurl that is three descriptors: the socket, and a pair to wake its poller) and,
- *            while its body has no end, a thread.
+ *            libcurl that is three descriptors, the socket and a pair to wake its poller, and some
+ *            50 KB) and, while its body has no end, a thread.
  * Returns:   0 or -errno: -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EMFILE ..., -ENXIO for a name that
  *            has no address, -EPROTO for an answer that is no HTTP, -EAGAIN where no thread can be had,
  *            -ECANCELED after client_stop().
