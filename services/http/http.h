@@ -11,14 +11,18 @@
  *                                +-> http_submit() -> work (worker) -> http_reply*() -> loop -> response
  *                                +-> http_after()  -> handler again (loop) -> ...
  *
+ *            An answer whose body comes piece by piece, or never ends, is a stream: between its
+ *            pieces the job waits as any other does.
+ *
  * Ownership: a job belongs to the server; it is refcounted between the loop, the pool and the
  *            request, and lives until the last of them is done with it. Handlers and work never
  *            free it. Only the loop touches the request itself; when the client leaves first, the
  *            job loses its request and its answer goes nowhere.
  * Leaving:   a client that goes away is noticed within 200 ms, whatever the job is doing:
  *            http_client_left() turns true, a job still queued is dropped, a timer is cancelled,
- *            the on-leave callback runs (loop thread, once, and only if no answer was sent), its
- *            connection is closed. A server that stops does the same to those it cannot wait for.
+ *            the on-leave callback runs (loop thread, once, and only if no answer was sent, or a
+ *            stream has not come to its end), its connection is closed. A server that stops does
+ *            the same to those it cannot wait for.
  * Errors:    HTTP/1.1 only. A path or query over 2 KiB is 414, a head that cannot be read is 400, a
  *            body over HTTP_BODY_MAX_BYTES is 413, a method the route does not list is 405, an
  *            unknown path 404: each with one sentence as text/plain.
@@ -102,7 +106,10 @@ struct http_watcher {
 	uint64_t (*on_request)(const struct http_job *job, uint64_t connection);
 	void (*on_turn_begin)(const struct http_job *job, uint64_t mark);
 	void (*on_turn_end)(uint64_t mark);
-	/* Loop thread: the response goes out; STATUS 0: it goes nowhere, the connection is cut. */
+	/*
+	 * Loop thread, once: the response goes out, or begins to; STATUS 0: it goes nowhere, the
+	 * connection is cut.
+	 */
 	void (*on_answer)(uint64_t mark, int status);
 	/* Loop thread: the request is over, sent or left. */
 	void (*on_request_end)(uint64_t mark);
@@ -175,8 +182,8 @@ bool http_client_left(const struct http_job *job); /* MT-Safe */
 void http_set_data(struct http_job *job, void *data, void (*free_data)(void *data));
 void *http_data(const struct http_job *job);
 
-/* ---- job: what happens next. Exactly one of these per turn of a handler; work calls one http_reply*(),
- *      http_abort() or http_continue(). ---- */
+/* ---- job: what happens next. Exactly one of these per turn of a handler, or of those that end a turn
+ *      of a stream; work calls one http_reply*(), http_abort() or http_continue(). ---- */
 
 /*
  * Returns 0, or -EAGAIN if the pool's queue is full: the handler then answers itself (503). Loop
@@ -208,7 +215,42 @@ void http_reply_strbuf(
 /* One sentence as text/plain; a newline is added. */
 void http_reply_text(struct http_job *job, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Closes the connection without an answer, as a Go server does when a handler panics. */
+/*
+ * Closes the connection without an answer, or in the midst of one, as a Go server does when a handler
+ * panics.
+ */
 void http_abort(struct http_job *job);
+
+/* ---- job: a stream, an answer that is sent piece by piece. Loop thread only. ---- */
+
+#define HTTP_STREAM_BACKLOG_BYTES (64 * 1024)
+
+/*
+ * Sends the head. The turn goes on: it may write, and ends with http_stream_end(),
+ * http_stream_rest(), http_after(), http_submit() or http_abort(); so do later ones, none of which
+ * replies. Returns whether a body is wanted: where it is not (HEAD) the job is answered, and the
+ * turn is over.
+ *
+ *     if (!http_stream_begin(job, 200, "text/event-stream"))
+ *             return;
+ *     http_stream_write(job, ...);
+ *     http_after(job, 1000, next);
+ *
+ * It goes out in chunks, one for each piece; to a client older than HTTP/1.1 as it is, and its end is
+ * the connection's.
+ */
+bool http_stream_begin(struct http_job *job, int status, const char *content_type)
+	__attribute__((warn_unused_result));
+/*
+ * Copies DATA. Returns 0, or -ENOBUFS, and takes nothing, if more than HTTP_STREAM_BACKLOG_BYTES
+ * would wait for a client that reads too slowly: leave the piece out, try again after a while, or
+ * abort.
+ */
+int http_stream_write(struct http_job *job, const void *data, size_t len_bytes)
+	__attribute__((warn_unused_result));
+/* The answer is complete; what the client has not taken yet still goes out. */
+void http_stream_end(struct http_job *job);
+/* Nothing more happens until the client leaves. */
+void http_stream_rest(struct http_job *job);
 
 #endif

@@ -163,6 +163,22 @@ bool http_join(pthread_t thread, int64_t until_ns);
 /* Takes a task out of the queue if it is still there. Returns whether it was. */
 bool http_pool_drop(struct http_pool *pool, struct http_task *task);
 
+/* ---- stream.c ---- */
+
+struct http_stream {
+	h2o_generator_t generator;
+	struct http_job *job;
+	bool chunked;
+	struct strbuf backlog;  /* waits */
+	struct strbuf taken;    /* h2o's until it asks for more */
+	bool writing;           /* it has not asked yet */
+	h2o_send_state_t state; /* in progress; or final or error: how it ends */
+};
+
+/* Breaks it off. Its connection was shut. */
+void http_stream_cut(struct http_stream *stream);
+void http_stream_free(struct http_stream *stream);
+
 /* ---- job ---- */
 
 struct http_job {
@@ -189,6 +205,7 @@ struct http_job {
 	http_handler *on_leave; /* loop thread only */
 	void *data;
 	void (*free_data)(void *data);
+	struct http_stream *stream; /* loop thread only; NULL: the answer is whole */
 
 	/*
 	 * The answer on its way from a worker to the loop; headers are collected here in any case.
@@ -220,6 +237,8 @@ void http_job_unref(struct http_job *job);
 void http_job_run(struct http_job *job, http_handler *handler);
 /* The job is back from a worker, with an answer or a handler to go on with. */
 void http_job_return(struct http_job *job);
+/* Runs NEXT on the loop at DUE_NS; at HTTP_NEVER, not at all. */
+void http_job_wait(struct http_job *job, int64_t due_ns, http_handler *next);
 /* The client went away before the answer. */
 void http_job_leave(struct http_job *job);
 void http_job_fill_peer(struct http_job *job);
@@ -232,7 +251,10 @@ void http_response_refuse(h2o_req_t *req, int status, const char *allow, const c
 void http_response_post(struct http_job *job);
 /* Carries out what a worker left in the job. */
 void http_response_deliver(struct http_job *job);
-/* Ends the request and its connection without an answer. */
+/* Sends the head of an answer that GENERATOR goes on with. */
+void http_response_begin(
+	struct http_job *job, int status, const char *content_type, h2o_generator_t *generator);
+/* Ends the request and its connection without an answer, or in the midst of one. */
 void http_response_cut(struct http_job *job);
 
 /* ---- router.c ---- */

@@ -92,6 +92,7 @@ void http_job_unref(struct http_job *job)
 	if (job->mailbox)
 		http_mailbox_unref(job->mailbox);
 	strbuf_free(&job->reply);
+	http_stream_free(job->stream);
 	free(job);
 }
 
@@ -209,14 +210,19 @@ int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
 	return 0;
 }
 
-void http_after(struct http_job *job, unsigned delay_ms, http_handler *next)
+void http_job_wait(struct http_job *job, int64_t due_ns, http_handler *next)
 {
 	assert(http_loop_here == job->loop && !job->decided);
 	http_job_fill_peer(job);
 	job->decided = true;
 	job->next = next;
-	job->due_ns = clock_monotonic_ns() + delay_ms * CLOCK_NS_PER_MS;
+	job->due_ns = due_ns;
 	http_sweep_add(job);
+}
+
+void http_after(struct http_job *job, unsigned delay_ms, http_handler *next)
+{
+	http_job_wait(job, clock_monotonic_ns() + delay_ms * CLOCK_NS_PER_MS, next);
 }
 
 void http_on_leave(struct http_job *job, http_handler *on_leave)

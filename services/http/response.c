@@ -50,6 +50,21 @@ static const char *reason_of(int status)
 	return "Unknown";
 }
 
+/* LEN_BYTES: SIZE_MAX where nobody knows yet. */
+static void start_response(h2o_req_t *req, int status, const char *content_type, size_t len_bytes,
+	h2o_generator_t *generator)
+{
+	req->res.status = status;
+	req->res.reason = reason_of(status);
+	req->res.content_length = len_bytes;
+	if (content_type)
+		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE,
+			"Content-Type", content_type, strlen(content_type));
+	if (http_loop_here->draining)
+		req->http1_is_persistent = 0;
+	h2o_start_response(req, generator);
+}
+
 /* BODY must live as long as the request's pool. */
 static void send_response(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t body)
 {
@@ -57,15 +72,7 @@ static void send_response(h2o_req_t *req, int status, const char *content_type, 
 	static h2o_generator_t whole = {NULL, NULL};
 	bool head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
 
-	req->res.status = status;
-	req->res.reason = reason_of(status);
-	req->res.content_length = body.len;
-	if (content_type)
-		h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE,
-			"Content-Type", content_type, strlen(content_type));
-	if (http_loop_here->draining)
-		req->http1_is_persistent = 0;
-	h2o_start_response(req, &whole);
+	start_response(req, status, content_type, body.len, &whole);
 	h2o_send(req, &body, head || !body.len ? 0 : 1, H2O_SEND_STATE_FINAL);
 }
 
@@ -95,24 +102,42 @@ void http_response_cut(struct http_job *job)
 	 * closes it.
 	 */
 	shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
+	if (job->stream) {
+		http_stream_cut(job->stream);
+		return;
+	}
 	req->http1_is_persistent = 0;
 	send_response(req, 500, NULL, h2o_iovec_init("", 0));
+}
+
+static void tell_answer(const struct http_job *job, int status)
+{
+	const struct http_watcher *watcher = http_watched();
+
+	if (watcher)
+		watcher->on_answer(job->mark, status);
 }
 
 /* On the loop: true if the answer is wanted; the job is then settled. */
 static bool settle(struct http_job *job, int status)
 {
-	const struct http_watcher *watcher = http_watched();
-
 	job->decided = true;
 	if (atomic_load_explicit(&job->left, memory_order_relaxed) || !job->req)
 		return false;
-	assert(!job->answered && "one answer per job");
+	assert(!job->answered && (!job->stream || job->abort) && "one answer per job");
 	job->answered = true;
 	http_sweep_remove(job);
-	if (watcher)
-		watcher->on_answer(job->mark, status);
+	if (!job->stream)
+		tell_answer(job, status);
 	return true;
+}
+
+void http_response_begin(
+	struct http_job *job, int status, const char *content_type, h2o_generator_t *generator)
+{
+	tell_answer(job, status);
+	add_headers(job);
+	start_response(job->req, status, content_type, SIZE_MAX, generator);
 }
 
 void http_response_deliver(struct http_job *job)

@@ -81,15 +81,22 @@ static size_t receive_head(int fd, char *head, size_t cap_bytes)
 	return len_bytes;
 }
 
+void client_receive_head(int fd, struct client_response *response)
+{
+	memset(response, 0, sizeof(*response));
+	if (!receive_head(fd, response->head, sizeof(response->head)))
+		return;
+	assert_int_equal(sscanf(response->head, "HTTP/1.1 %d", &response->status), 1);
+}
+
 void client_receive(int fd, bool head, struct client_response *response)
 {
 	const char *length;
 	size_t wanted;
 
-	memset(response, 0, sizeof(*response));
-	if (!receive_head(fd, response->head, sizeof(response->head)))
+	client_receive_head(fd, response);
+	if (!response->status)
 		return;
-	assert_int_equal(sscanf(response->head, "HTTP/1.1 %d", &response->status), 1);
 	length = strcasestr(response->head, "\r\nContent-Length: ");
 	assert_non_null(length);
 	wanted = strtoul(length + 18, NULL, 10);

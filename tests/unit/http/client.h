@@ -25,6 +25,8 @@ struct http_server *client_serve(const struct http_route *routes, size_t count, 
 int client_connect(const struct http_server *server);
 void client_send(int fd, const char *request);
 void client_send_bytes(int fd, const void *data, size_t len_bytes);
+/* Reads the head of one response, whatever follows. */
+void client_receive_head(int fd, struct client_response *response);
 /* Reads one response. HEAD tells that no body follows whatever the header says. */
 void client_receive(int fd, bool head, struct client_response *response);
 /* "GET TARGET" on a connection of its own. */

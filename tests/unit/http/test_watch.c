@@ -160,7 +160,20 @@ static void submit_and_continue(struct http_job *job)
 	assert_int_equal(http_submit(job, pool, continue_work), 0);
 }
 
+static void stream(struct http_job *job)
+{
+	if (!http_stream_begin(job, 200, "text/plain"))
+		return;
+	if (strcmp(http_query(job), "rest") == 0)
+		http_stream_rest(job);
+	else if (strcmp(http_query(job), "cut") == 0)
+		http_abort(job);
+	else
+		http_after(job, 1, http_stream_end);
+}
+
 static const struct http_route routes[] = {
+	{"/stream", HTTP_GET, stream, NULL},
 	{"/inline", HTTP_GET, answer, NULL},
 	{"/timed", HTTP_GET, wait_shortly, NULL},
 	{"/long", HTTP_GET, wait_long, NULL},
@@ -307,6 +320,31 @@ static void test_a_connection_that_is_cut_has_status_0(void **state)
 	assert_told(&on_loop, "accept1 request1 of 1 turn1{ answer1=0 turn1} end1 ");
 }
 
+/* However its end comes, the answer was one. */
+static void test_a_stream_is_answered_as_it_begins(void **state)
+{
+	static const char *const requests[] = {"GET /stream HTTP/1.0\r\n\r\n",
+		"GET /stream?rest HTTP/1.0\r\n\r\n", "GET /stream?cut HTTP/1.1\r\n\r\n",
+		"HEAD /stream HTTP/1.1\r\n\r\n"};
+	static const char *const later[] = {"turn1{ turn1} ", "", "", ""};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		char all[256];
+		int fd;
+
+		last_connection = last_mark = 0;
+		fd = client_connect(server);
+		client_send(fd, requests[i]);
+		await_told(&on_loop, i == 0 ? "} turn1{ turn1}" : "turn1}");
+		close(fd);
+		await_told(&on_loop, "end1");
+		snprintf(all, sizeof(all),
+			"accept1 request1 of 1 turn1{ answer1=200 turn1} %send1 ", later[i]);
+		assert_told(&on_loop, all);
+	}
+}
+
 /* ---- who comes and goes ---- */
 
 static void test_a_watcher_may_come_in_the_midst(void **state)
@@ -395,6 +433,7 @@ int main(void)
 		TEST(test_a_workers_turn_is_its_own),
 		TEST(test_a_client_that_leaves_gets_no_answer),
 		TEST(test_a_connection_that_is_cut_has_status_0),
+		TEST(test_a_stream_is_answered_as_it_begins),
 		TEST(test_a_watcher_may_come_in_the_midst),
 		TEST(test_a_watcher_may_go_in_the_midst),
 		TEST(test_connections_are_counted),
