@@ -45,6 +45,16 @@ static void restore_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+int nofile_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
 void nofile_headroom_enter(void)
 {
 	int saved_errno = errno;

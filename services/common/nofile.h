@@ -1,5 +1,5 @@
 /*
- * nofile: headroom above the soft descriptor limit, for infrastructure only.
+ * nofile: the soft descriptor limit, and headroom above it, for infrastructure only.
  *
  * A descriptor leak ends with EMFILE for the code that leaks; the server around it must go on
  * accepting and answering. So an accept or open of ours that met EMFILE is tried again between
@@ -17,6 +17,12 @@
 
 void nofile_headroom_enter(void);
 void nofile_headroom_leave(void);
+
+/*
+ * The soft limit becomes the hard one, for good: for a program whose trade is descriptors. Returns 0
+ * or -errno.
+ */
+int nofile_raise(void) __attribute__((warn_unused_result));
 
 /*
  * Visits the numbers of all descriptors of this process, as /proc/self/fd has them, but for the one it

@@ -135,6 +135,17 @@ static void count_number(int fd, void *context)
 	numbers->wanted_count += fd == numbers->wanted;
 }
 
+static void raises_for_good(void **state)
+{
+	(void)state;
+	set_soft(64);
+	assert_int_equal(nofile_raise(), 0);
+	assert_int_equal(soft(), original.rlim_max);
+	nofile_headroom_enter();
+	nofile_headroom_leave();
+	assert_int_equal(soft(), original.rlim_max);
+}
+
 static void visits_all_but_its_own(void **state)
 {
 	struct numbers before = {.wanted = -1}, after = {.wanted = dup(0)};
@@ -163,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(raises_and_restores, restore),
+		cmocka_unit_test_teardown(raises_for_good, restore),
 		cmocka_unit_test_teardown(visits_all_but_its_own, restore),
 		cmocka_unit_test_teardown(visits_them_at_the_limit, restore),
 		cmocka_unit_test_teardown(leaves_a_limit_set_meanwhile, restore),
