@@ -60,6 +60,7 @@ RECORDER_COMMON := $(addprefix services/common/,alloc.c hash_index.c parse.c)
 RECORDER_PROTO := $(BUILD)/proto/perfetto_kernel.pb-c.o
 APP_SOURCES := $(wildcard services/app/*.c services/app/faults/*.c)
 DESK_SOURCES := $(wildcard services/desk/*.c)
+UPSTREAM_SOURCES := $(wildcard services/upstream/*.c)
 TEST_SOURCES := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
 ifeq ($(SAN),thread)
 # It keeps signals back from a thread until that waits in a call it knows: most tests of dumps and
@@ -76,11 +77,13 @@ LIBRARY_OBJECTS := $(call object,$(LIBRARY_SOURCES)) $(PROTO_OBJECTS)
 RECORDER_OBJECTS := $(call object,$(RECORDER_SOURCES)) $(RECORDER_PROTO)
 APP_OBJECTS := $(call object,$(APP_SOURCES))
 DESK_OBJECTS := $(call object,$(DESK_SOURCES))
-TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o,$(APP_OBJECTS) $(DESK_OBJECTS) $(RECORDER_OBJECTS))
+UPSTREAM_OBJECTS := $(call object,$(UPSTREAM_SOURCES))
+TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o,$(APP_OBJECTS) $(DESK_OBJECTS) \
+	$(UPSTREAM_OBJECTS) $(RECORDER_OBJECTS))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/bench/%)
-OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(DESK_OBJECTS) $(RECORDER_OBJECTS) \
+OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(DESK_OBJECTS) $(UPSTREAM_OBJECTS) $(RECORDER_OBJECTS) \
 	$(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
 
 ifdef V
@@ -90,11 +93,12 @@ quiet = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: build
-build: $(BUILD)/app $(BUILD)/desk ## Compile the patient and the desk: build/app, build/desk
+build: $(BUILD)/app $(BUILD)/desk $(BUILD)/upstream ## Compile the programs: build/app, build/desk, build/upstream
 
 $(BUILD)/app: $(LIBRARY_OBJECTS) $(APP_OBJECTS)
 $(BUILD)/desk: $(LIBRARY_OBJECTS) $(DESK_OBJECTS)
-$(BUILD)/app $(BUILD)/desk:
+$(BUILD)/upstream: $(LIBRARY_OBJECTS) $(UPSTREAM_OBJECTS)
+$(BUILD)/app $(BUILD)/desk $(BUILD)/upstream:
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/recorder: $(RECORDER_OBJECTS) $(call object,$(RECORDER_COMMON))
