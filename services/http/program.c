@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "http/health.h"
 
@@ -80,16 +82,39 @@ static void *end_at_once(void *unused)
 	_exit(128 + signal);
 }
 
-int program_await_end(void)
+static int ended_by(int signal)
 {
-	const sigset_t signals = end_signals();
 	pthread_t impatient;
-	int signal;
 
-	sigwait(&signals, &signal);
 	if (pthread_create(&impatient, NULL, end_at_once, NULL) == 0)
 		pthread_detach(impatient);
 	return signal;
+}
+
+int program_await_end(void)
+{
+	const sigset_t signals = end_signals();
+	int signal;
+
+	sigwait(&signals, &signal);
+	return ended_by(signal);
+}
+
+int program_await_end_until(int64_t end_ns)
+{
+	const sigset_t signals = end_signals();
+	int signal;
+
+	do {
+		int64_t left_ns = end_ns - clock_monotonic_ns();
+		struct timespec left = {0};
+
+		if (left_ns > 0)
+			left = (struct timespec){
+				left_ns / CLOCK_NS_PER_SEC, left_ns % CLOCK_NS_PER_SEC};
+		signal = sigtimedwait(&signals, NULL, &left);
+	} while (signal < 0 && errno == EINTR);
+	return signal < 0 ? 0 : ended_by(signal);
 }
 
 void program_explain_listen(const struct program *program, const char *listen, int err)

@@ -17,6 +17,7 @@
 #define SICKBAY_HTTP_PROGRAM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/config.h"
 
@@ -42,6 +43,8 @@ int program_options(const struct program *program, int argc, char **argv, void *
 void program_block_signals(void);
 /* Returns the signal that ends the program; one more ends it at once, whatever it is doing. */
 int program_await_end(void);
+/* The same for who has work of its own until then: 0 at END_NS (clock_monotonic_ns()), or at once. */
+int program_await_end_until(int64_t end_ns);
 
 /* Logs in a sentence why http_server_create() returned ERR. */
 void program_explain_listen(const struct program *program, const char *listen, int err);
