@@ -78,3 +78,21 @@ install_quietly() {
 	fi
 	rm -f "$log"
 }
+
+# build_images SERVICE...: what is up to date is left alone; what the builder says is shown to a person at a
+# terminal, and when it fails.
+build_images() {
+	local begun=$SECONDS log
+	if [ -t 1 ]; then
+		docker compose build "$@"
+		return
+	fi
+	log=$(mktemp)
+	say "building the images (a minute the first time) ..."
+	if ! docker compose build "$@" >"$log" 2>&1; then
+		cat "$log" >&2
+		die "the images could not be built. What failed is above."
+	fi
+	rm -f "$log"
+	say "images are up to date ($((SECONDS - begun)) s)"
+}

@@ -13,24 +13,6 @@ port_of() { docker compose port "$1" "$2" 2>/dev/null | sed 's/.*://'; }
 # has_recorder: its profile is on.
 has_recorder() { docker compose config --services | grep -qx recorder; }
 
-# The recorder comes after: nothing else fails where it cannot be built.
-build_images() {
-	local begun=$SECONDS log services
-	mapfile -t services < <(docker compose config --services | grep -vx recorder)
-	if [ -t 1 ]; then
-		docker compose build "${services[@]}"
-		return
-	fi
-	log=$(mktemp)
-	say "building the images (a minute the first time) ..."
-	if ! docker compose build "${services[@]}" >"$log" 2>&1; then
-		cat "$log" >&2
-		die "the images could not be built. What failed is above."
-	fi
-	rm -f "$log"
-	say "images are up to date ($((SECONDS - begun)) s)"
-}
-
 start_stack() {
 	say "waiting for the stack to be healthy (at most 60 s) ..."
 	if ! docker compose up --detach --wait --wait-timeout 60 --no-build; then
@@ -61,11 +43,14 @@ TEXT
 }
 
 main() {
+	local services
 	docker/engine.sh
 	docker/doctor.sh --quick
 	docker/base-image.sh
 	docker/viewer.sh
-	build_images
+	# The recorder comes after: nothing else fails where it cannot be built.
+	mapfile -t services < <(docker compose config --services | grep -vx recorder)
+	build_images "${services[@]}"
 	! has_recorder || docker/recorder-image.sh || true
 	start_stack
 	farewell
