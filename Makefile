@@ -61,6 +61,11 @@ RECORDER_PROTO := $(BUILD)/proto/perfetto_kernel.pb-c.o
 APP_SOURCES := $(wildcard services/app/*.c services/app/faults/*.c)
 DESK_SOURCES := $(wildcard services/desk/*.c)
 UPSTREAM_SOURCES := $(wildcard services/upstream/*.c)
+LEAKS := file-leak file-fixed http-leak http-fixed
+LEAKS_SOURCES := $(wildcard services/leaks/*.c services/leaks/*/*.c)
+# file-leak: what all share, what is in file/ for its pair, and of that pair's two sides file/leak.c.
+leak_sources = $(wildcard services/leaks/*.c) services/leaks/$(subst -,/,$1).c \
+	$(filter-out %/leak.c %/fixed.c,$(wildcard services/leaks/$(firstword $(subst -, ,$1))/*.c))
 TEST_SOURCES := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
 ifeq ($(SAN),thread)
 # It keeps signals back from a thread until that waits in a call it knows: most tests of dumps and
@@ -78,13 +83,16 @@ RECORDER_OBJECTS := $(call object,$(RECORDER_SOURCES)) $(RECORDER_PROTO)
 APP_OBJECTS := $(call object,$(APP_SOURCES))
 DESK_OBJECTS := $(call object,$(DESK_SOURCES))
 UPSTREAM_OBJECTS := $(call object,$(UPSTREAM_SOURCES))
-TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o,$(APP_OBJECTS) $(DESK_OBJECTS) \
-	$(UPSTREAM_OBJECTS) $(RECORDER_OBJECTS))
+LEAKS_OBJECTS := $(call object,$(LEAKS_SOURCES))
+LEAKS_PROGRAMS := $(LEAKS:%=$(BUILD)/leaks/%)
+# Of each pair one side: both have the same names.
+TESTED_OBJECTS := $(LIBRARY_OBJECTS) $(filter-out %/main.o %/leak.o,$(APP_OBJECTS) $(DESK_OBJECTS) \
+	$(UPSTREAM_OBJECTS) $(RECORDER_OBJECTS) $(LEAKS_OBJECTS))
 TEST_PROGRAMS := $(TEST_SOURCES:tests/unit/%.c=$(BUILD)/tests/unit/%)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS := $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/bench/%)
 OBJECTS := $(LIBRARY_OBJECTS) $(APP_OBJECTS) $(DESK_OBJECTS) $(UPSTREAM_OBJECTS) $(RECORDER_OBJECTS) \
-	$(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
+	$(LEAKS_OBJECTS) $(call object,$(TEST_SOURCES) $(TEST_SHARED) $(BENCH_SOURCES))
 
 ifdef V
 quiet =
@@ -93,12 +101,14 @@ quiet = @printf '  %-5s %s\n' $(1) $(2);
 endif
 
 .PHONY: build
-build: $(BUILD)/app $(BUILD)/desk $(BUILD)/upstream ## Compile the programs: build/app, build/desk, build/upstream
+build: $(BUILD)/app $(BUILD)/desk $(BUILD)/upstream $(LEAKS_PROGRAMS) ## Compile the programs: build/app, build/desk, build/upstream, build/leaks/
 
 $(BUILD)/app: $(LIBRARY_OBJECTS) $(APP_OBJECTS)
 $(BUILD)/desk: $(LIBRARY_OBJECTS) $(DESK_OBJECTS)
 $(BUILD)/upstream: $(LIBRARY_OBJECTS) $(UPSTREAM_OBJECTS)
-$(BUILD)/app $(BUILD)/desk $(BUILD)/upstream:
+$(foreach p,$(LEAKS),$(eval $(BUILD)/leaks/$p: $(LIBRARY_OBJECTS) $(call object,$(call leak_sources,$p))))
+$(BUILD)/app $(BUILD)/desk $(BUILD)/upstream $(LEAKS_PROGRAMS):
+	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/recorder: $(RECORDER_OBJECTS) $(call object,$(RECORDER_COMMON))
