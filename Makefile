@@ -149,23 +149,26 @@ $(BUILD)/flags: force
 # ---- the stack --------------------------------------------------------------------------------
 COMPOSE := docker compose
 
-.PHONY: up down logs shell trace reset doctor
+.PHONY: up down logs shell trace leak reset doctor
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
 down: ## Remove containers and networks (VOLUMES=1: the volumes too)
-	@$(COMPOSE) down --remove-orphans $(if $(VOLUMES),--volumes)
+	@$(COMPOSE) --profile '*' down --remove-orphans $(if $(VOLUMES),--volumes)
 
 logs: ## Follow what the stack logs
 	@$(COMPOSE) logs --follow --tail=100
 
-shell: ## A shell in the toolbox, beside the patient
-	@$(COMPOSE) exec toolbox bash -l
-
 # Not from the environment: WSL has a NAME of its own there.
 given = $(if $(filter command,$(origin $1)),$($1))
+shell: ## A shell in the toolbox, beside the patient (IN=leaks: beside the leaks)
+	@$(COMPOSE) --profile '*' exec $(if $(call given,IN),$(call given,IN)-)toolbox bash -l
+
 trace: ## Take the patient's trace (SECONDS=5, NAME=; KERNEL=1: with the kernel's side)
 	@docker/trace.sh '$(or $(call given,SECONDS),5)' '$(call given,NAME)' '$(call given,KERNEL)'
+
+leak: ## A leaky program beside its fixed one (PAIR=file or http; COMPARE=1, NOFILE=256, STOP=1)
+	@docker/leak.sh '$(call given,PAIR)' '$(call given,NOFILE)' '$(call given,COMPARE)' '$(call given,STOP)'
 
 reset: ## Back to step 0; restarts a patient that does not answer
 	@docker/reset.sh
