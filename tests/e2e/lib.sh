@@ -75,9 +75,9 @@ compose() { docker compose -p "$STACK" "$@" </dev/null; }
 container() { echo "$STACK-$1-1"; }
 
 # toolbox SCRIPT [ARGUMENT...]: runs it in the toolbox's bash; $APP_PID is there. LIMIT seconds.
-# What it said is kept: where a test ends with it, nobody has printed it.
+# What it said is kept: where a test ends with it, nobody has printed it. TOOLBOX: another one's service.
 toolbox() {
-	timeout -k 2 "${LIMIT:-60}" docker exec "$(container toolbox)" \
+	timeout -k 2 "${LIMIT:-60}" docker exec "$(container "${TOOLBOX:-toolbox}")" \
 		bash -c "set -o pipefail; $1" toolbox "${@:2}" </dev/null | tee "$OUT/toolbox.last"
 }
 
@@ -151,7 +151,7 @@ stack_up() {
 		docker compose -p "$STACK" up --detach --wait --wait-timeout 60 --no-build </dev/null
 }
 
-stack_down() { compose down --volumes --remove-orphans --timeout 1; }
+stack_down() { compose --profile '*' down --volumes --remove-orphans --timeout 1; }
 
 # from_host PORT PATH: an HTTP/1.0 request by bash alone, from this machine; prints head and body.
 from_host() {

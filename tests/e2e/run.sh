@@ -52,7 +52,7 @@ tear_down() {
 		return
 	fi
 	for project in $(leftovers); do
-		docker compose -p "$project" down --volumes --remove-orphans --timeout 1 </dev/null >>"$OUT/down.log" 2>&1 &
+		docker compose -p "$project" --profile '*' down --volumes --remove-orphans --timeout 1 </dev/null >>"$OUT/down.log" 2>&1 &
 		downs+=("$!")
 	done
 	wait "${downs[@]}"
@@ -105,8 +105,8 @@ main() {
 	trap tear_down EXIT
 	trap interrupted INT TERM HUP
 	quietly 'fetching what reads traces' docker/npm.sh perfetto-ui argent
-	quietly 'building the images' docker compose -p "$E2E_PROJECT" build
-	quietly 'removing what an earlier run left' docker compose -p "$E2E_PROJECT" down --volumes --remove-orphans --timeout 1
+	quietly 'building the images' docker compose -p "$E2E_PROJECT" --profile leaks build
+	quietly 'removing what an earlier run left' docker compose -p "$E2E_PROJECT" --profile '*' down --volumes --remove-orphans --timeout 1
 	quietly 'starting the stack' docker compose -p "$E2E_PROJECT" up --detach --wait --wait-timeout 60 --no-build
 	before_all
 	for test in "${tests[@]}"; do
