@@ -56,7 +56,7 @@ static void dump_threads(const char *signal_name)
 		return;
 	}
 	log_printf("%s: %zu threads", signal_name, snapshot->thread_count);
-	threads_print_each(snapshot, &text);
+	threads_print_each(NULL, snapshot, &text);
 	log_block(text.data, text.len_bytes);
 	strbuf_free(&text);
 	thread_snapshot_free(snapshot);

@@ -3,7 +3,8 @@
  * no sources.
  *
  * Shape:     name the value types once, add samples (stack, values, labels), encode once. Samples
- *            with equal stacks and labels are merged. Stacks come innermost first, as addresses
+ *            with equal stacks and labels are merged; those whose values are all 0 then, as in the
+ *            difference of two snapshots, are left out. Stacks come innermost first, as addresses
  *            from probe/capture.h (return addresses already moved back into their call).
  * Returns:   profile_encode() 0, or -ENOMEM/-EIO of the compressor; OUT is appended to only on
  *            success.

@@ -245,6 +245,14 @@ static struct Perftools__Profiles__ValueType *new_type(
 }
 
 /* Everything that refers to the tables; they are complete afterwards. */
+static bool is_zero(const struct profile *profile, const struct stored_sample *sample)
+{
+	for (size_t i = 0; i < profile->value_count; i++)
+		if (sample->values[i] != 0)
+			return false;
+	return true;
+}
+
 static void fill_samples(struct encoder *encoder, struct Perftools__Profiles__Profile *message)
 {
 	const struct profile *profile = encoder->profile;
@@ -257,10 +265,11 @@ static void fill_samples(struct encoder *encoder, struct Perftools__Profiles__Pr
 		arena, profile->value_count, sizeof(*message->sample_type));
 	for (size_t i = 0; i < profile->value_count; i++)
 		message->sample_type[i] = new_type(encoder, &profile->values[i]);
-	message->n_sample = profile->sample_count;
 	message->sample = arena_alloc(arena, profile->sample_count, sizeof(*message->sample));
 	for (size_t i = 0; i < profile->sample_count; i++)
-		message->sample[i] = new_sample(encoder, &profile->samples[i]);
+		if (!is_zero(profile, &profile->samples[i]))
+			message->sample[message->n_sample++] = new_sample(
+				encoder, &profile->samples[i]);
 	message->time_nanos = profile->time_ns;
 	message->duration_nanos = profile->duration_ns;
 	message->period_type = new_type(encoder, &profile->period_type);

@@ -80,8 +80,7 @@ static void count_thread(struct sched_profile *sched, const struct reading *read
 {
 	const struct profile_label name = {.key = "thread", .text = reading->name};
 	const int64_t values[] = {1, delay_of(sched, reading)};
-	uintptr_t creator_pc = reading->created_by_pc;
-	struct thread_stack stack = creator_stack(reading->created_by, &creator_pc);
+	struct thread_stack stack = creator_stack(reading->created_by, &reading->created_by_pc);
 
 	profile_add_sample(
 		sched->profile, stack.pcs, stack.pc_count, values, &name, with_name ? 1 : 0);

@@ -177,15 +177,26 @@ static void print_thread(struct strbuf *out, struct spelled *spelled,
 	strbuf_puts(out, "\n");
 }
 
-void threads_print_each(const struct thread_snapshot *snapshot, struct strbuf *out)
+/* Births are numbered, and a snapshot has the oldest first: who is younger than its last was born later. */
+static uint64_t last_number(const struct thread_snapshot *snapshot)
+{
+	return snapshot && snapshot->thread_count > 0
+		       ? snapshot->threads[snapshot->thread_count - 1].number
+		       : 0;
+}
+
+void threads_print_each(const struct thread_snapshot *before,
+	const struct thread_snapshot *snapshot, struct strbuf *out)
 {
 	struct spelled spelled = {
 		.stacks = xcalloc(snapshot->stack_count + 1, sizeof(struct strbuf)),
 		.stack_count = snapshot->stack_count,
 	};
+	uint64_t last_before = last_number(before);
 
 	for (size_t i = 0; i < snapshot->thread_count; i++)
-		print_thread(out, &spelled, snapshot, &snapshot->threads[i]);
+		if (!before || snapshot->threads[i].number > last_before)
+			print_thread(out, &spelled, snapshot, &snapshot->threads[i]);
 	for (size_t i = 0; i < spelled.stack_count; i++)
 		strbuf_free(&spelled.stacks[i]);
 	for (size_t i = 0; i < spelled.creator_count; i++)
@@ -193,85 +204,6 @@ void threads_print_each(const struct thread_snapshot *snapshot, struct strbuf *o
 	free(spelled.stacks);
 	free(spelled.creators);
 	strbuf_free(&spelled.object_text);
-}
-
-/* ---- groups ---- */
-
-struct group {
-	size_t thread_count;
-	size_t pc_count;
-	const uintptr_t *pcs;
-};
-
-static int compare_groups(const void *a, const void *b)
-{
-	const struct group *x = a, *y = b;
-
-	if (x->thread_count != y->thread_count)
-		return x->thread_count < y->thread_count ? 1 : -1;
-	return x->pcs < y->pcs ? -1 : x->pcs > y->pcs;
-}
-
-static void print_groups(struct strbuf *out, const char *title, size_t total_count,
-	struct group *groups, size_t group_count)
-{
-	qsort(groups, group_count, sizeof(groups[0]), compare_groups);
-	strbuf_printf(out, "%s profile: total %zu\n", title, total_count);
-	for (size_t i = 0; i < group_count && groups[i].thread_count > 0; i++) {
-		strbuf_printf(out, "%zu @", groups[i].thread_count);
-		if (groups[i].pc_count == 0) {
-			/* Readers of this text refuse all of it for a line without an address. */
-			strbuf_puts(out, " 0x0\n#\t0x0\t(no stack; debug=2 says why)\n\n");
-			continue;
-		}
-		stack_text_addresses(out, groups[i].pcs, groups[i].pc_count);
-		stack_text_comments(out, groups[i].pcs, groups[i].pc_count);
-		strbuf_puts(out, "\n");
-	}
-}
-
-void threads_print_groups(const struct thread_snapshot *snapshot, struct strbuf *out)
-{
-	struct group *groups = xcalloc(snapshot->stack_count + 1, sizeof(*groups));
-
-	for (size_t i = 0; i < snapshot->stack_count; i++) {
-		groups[i].pc_count = snapshot->stacks[i].pc_count;
-		groups[i].pcs = snapshot->stacks[i].pcs;
-	}
-	for (size_t i = 0; i < snapshot->thread_count; i++)
-		groups[snapshot->threads[i].stack].thread_count++;
-	print_groups(out, "thread", snapshot->thread_count, groups, snapshot->stack_count);
-	free(groups);
-}
-
-static bool equal_stacks(const struct group *group, const struct thread_stack *stack)
-{
-	return group->pc_count == stack->pc_count &&
-	       memcmp(group->pcs, stack->pcs, stack->pc_count * sizeof(stack->pcs[0])) == 0;
-}
-
-void threads_print_creators(const struct thread_snapshot *snapshot, struct strbuf *out)
-{
-	struct group *groups = xcalloc(snapshot->thread_count + 1, sizeof(*groups));
-	uintptr_t *own_pcs = xcalloc(snapshot->thread_count + 1, sizeof(*own_pcs));
-	size_t group_count = 0;
-
-	for (size_t i = 0; i < snapshot->thread_count; i++) {
-		const struct thread_view *view = &snapshot->threads[i];
-		struct thread_stack stack;
-		size_t at = 0;
-
-		own_pcs[i] = view->created_by_pc;
-		stack = creator_stack(view->created_by, &own_pcs[i]);
-		while (at < group_count && !equal_stacks(&groups[at], &stack))
-			at++;
-		if (at == group_count)
-			groups[group_count++] = (struct group){0, stack.pc_count, stack.pcs};
-		groups[at].thread_count++;
-	}
-	print_groups(out, "threadcreate", snapshot->thread_count, groups, group_count);
-	free(groups);
-	free(own_pcs);
 }
 
 /* ---- profile.proto ---- */
@@ -287,32 +219,35 @@ static void spell_created_by(const struct thread_view *view, char text[LABEL_BYT
 	snprintf(text, LABEL_BYTES, "%s:%d", frame->function, frame->line);
 }
 
-static struct profile *create_profile(const struct thread_snapshot *snapshot, const char *type)
+static struct profile *create_profile(const char *type)
 {
-	struct profile *profile = profile_create(&(struct profile_config){
+	return profile_create(&(struct profile_config){
 		.values = {{type, "count"}},
 		.value_count = 1,
 		.period_type = {type, "count"},
 		.period = 1,
 	});
-
-	profile_set_time(profile, snapshot->time_ns, 0);
-	return profile;
 }
 
-static int encode_and_free(struct profile *profile, struct strbuf *out)
+static int encode_and_free(struct profile *profile, const struct thread_snapshot *before,
+	const struct thread_snapshot *snapshot, struct strbuf *out)
 {
-	int err = profile_encode(profile, out);
+	int err;
 
+	if (before)
+		profile_set_time(profile, before->time_ns, snapshot->time_ns - before->time_ns);
+	else
+		profile_set_time(profile, snapshot->time_ns, 0);
+	err = profile_encode(profile, out);
 	profile_free(profile);
 	return err;
 }
 
-int threads_encode(const struct thread_snapshot *snapshot, struct strbuf *out)
+/* COUNT: what each of the threads counts. */
+static void add_threads(
+	struct profile *profile, const struct thread_snapshot *snapshot, int64_t count)
 {
-	struct profile *profile = create_profile(snapshot, "threads");
 	char created_by[LABEL_BYTES];
-	const int64_t one = 1;
 
 	for (size_t i = 0; i < snapshot->thread_count; i++) {
 		const struct thread_view *view = &snapshot->threads[i];
@@ -323,25 +258,40 @@ int threads_encode(const struct thread_snapshot *snapshot, struct strbuf *out)
 		};
 
 		spell_created_by(view, created_by);
-		profile_add_sample(
-			profile, stack->pcs, stack->pc_count, &one, labels, created_by[0] ? 2 : 1);
+		profile_add_sample(profile, stack->pcs, stack->pc_count, &count, labels,
+			created_by[0] ? 2 : 1);
 	}
-	return encode_and_free(profile, out);
 }
 
-int threads_encode_creators(const struct thread_snapshot *snapshot, struct strbuf *out)
+int threads_encode(const struct thread_snapshot *before, const struct thread_snapshot *snapshot,
+	struct strbuf *out)
 {
-	struct profile *profile = create_profile(snapshot, "threadcreate");
-	const int64_t one = 1;
-	uintptr_t pc;
+	struct profile *profile = create_profile("threads");
 
+	add_threads(profile, snapshot, 1);
+	if (before)
+		add_threads(profile, before, -1);
+	return encode_and_free(profile, before, snapshot, out);
+}
+
+static void add_creators(
+	struct profile *profile, const struct thread_snapshot *snapshot, int64_t count)
+{
 	for (size_t i = 0; i < snapshot->thread_count; i++) {
 		const struct thread_view *view = &snapshot->threads[i];
-		struct thread_stack stack;
+		struct thread_stack stack = creator_stack(view->created_by, &view->created_by_pc);
 
-		pc = view->created_by_pc;
-		stack = creator_stack(view->created_by, &pc);
-		profile_add_sample(profile, stack.pcs, stack.pc_count, &one, NULL, 0);
+		profile_add_sample(profile, stack.pcs, stack.pc_count, &count, NULL, 0);
 	}
-	return encode_and_free(profile, out);
+}
+
+int threads_encode_creators(const struct thread_snapshot *before,
+	const struct thread_snapshot *snapshot, struct strbuf *out)
+{
+	struct profile *profile = create_profile("threadcreate");
+
+	add_creators(profile, snapshot, 1);
+	if (before)
+		add_creators(profile, before, -1);
+	return encode_and_free(profile, before, snapshot, out);
 }

@@ -33,10 +33,9 @@ static void count_thread(
 	const struct profile_label state = {.key = "state", .text = view->state};
 	const int64_t values[] = {1, duration_ns};
 	struct thread_stack stack = wall->standing->stacks[view->stack];
-	uintptr_t creator_pc = view->created_by_pc;
 
 	if (stack.pc_count == 0) {
-		stack = creator_stack(view->created_by, &creator_pc);
+		stack = creator_stack(view->created_by, &view->created_by_pc);
 		wall->silent_count++;
 	}
 	wall->sample_count++;

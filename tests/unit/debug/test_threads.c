@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,6 +77,15 @@ static void assert_answer(const char *target, int status, const char *type, cons
 #define TEXT_TYPE "\r\ncontent-type: text/plain; charset=utf-8\r\n"
 #define PROFILE_TYPE "\r\ncontent-type: application/octet-stream\r\n"
 
+static size_t count_of(const char *text, const char *part)
+{
+	size_t count = 0;
+
+	for (; (text = strstr(text, part)); text++)
+		count++;
+	return count;
+}
+
 static const char *const names[] = {"goroutine", "goroutines", "threads", "threadcreate"};
 #define NAME_COUNT (sizeof(names) / sizeof(names[0]))
 
@@ -104,6 +114,7 @@ static void test_every_route_in_every_form(void **state)
 static void test_nonsense_gets_a_sentence(void **state)
 {
 	static const char *const values[] = {"3", "-1", "abc", "", "1x", "99999999999999999999"};
+	static const char *const seconds[] = {"301", "-1", "abc", "", "1x", "1e1"};
 	char target[64];
 
 	(void)state;
@@ -114,11 +125,18 @@ static void test_nonsense_gets_a_sentence(void **state)
 			assert_answer(target, 400, "\r\ncontent-type: text/plain",
 				"debug must be a whole number from 0 to 2, for example ?debug=0\n");
 		}
+	for (size_t i = 0; i < NAME_COUNT; i++)
+		for (size_t k = 0; k < sizeof(seconds) / sizeof(seconds[0]); k++) {
+			snprintf(target, sizeof(target), "/debug/pprof/%s?seconds=%s", names[i],
+				seconds[k]);
+			assert_answer(target, 400, "\r\ncontent-type: text/plain",
+				"seconds must be a whole number from 0 to 300, ");
+		}
 }
 
-static struct read_profile *open_profile(const char *target)
+static struct read_profile *receive_profile(int fd)
 {
-	struct strbuf response = receive(ask(target)), body = STRBUF_INIT;
+	struct strbuf response = receive(fd), body = STRBUF_INIT;
 	struct read_profile *profile;
 
 	assert_response(&response, 200, PROFILE_TYPE, "\x1f\x8b");
@@ -139,7 +157,7 @@ static void test_profiles_count_the_threads(void **state)
 		struct read_profile *profile;
 
 		snprintf(target, sizeof(target), "/debug/pprof/%s", names[i]);
-		profile = open_profile(target);
+		profile = receive_profile(ask(target));
 		assert_int_equal(read_profile_total(profile, 0), process_thread_count());
 		read_profile_close(profile);
 	}
@@ -163,6 +181,77 @@ static void test_several_at_once_all_get_theirs(void **state)
 	}
 }
 
+/* ---- windows ---- */
+
+#define BORN_COUNT 5
+
+static sem_t held, may_go, born;
+
+/* With one debug thread held, the other takes what is asked one after the other. */
+static void hold(void *unused)
+{
+	(void)unused;
+	sem_post(&held);
+	while (sem_wait(&may_go) != 0)
+		;
+}
+
+static TEST_FRAME void *wait_to_go(void *unused)
+{
+	sem_post(&born);
+	hold(NULL);
+	return unused;
+}
+
+static void await(sem_t *event)
+{
+	while (sem_wait(event) != 0)
+		;
+}
+
+static void test_a_window_has_who_was_born_in_it(void **state)
+{
+	static const char *const texts[] = {"thread profile: total 5\n5 @ 0x", "thread "};
+	pthread_t threads[BORN_COUNT];
+	struct read_profile *profile;
+	struct strbuf text;
+	int clients[3];
+	char target[64];
+
+	(void)state;
+	assert_int_equal(http_pool_call(debug_threads_pool, hold, NULL), 0);
+	await(&held);
+	for (int i = 0; i < 3; i++) {
+		snprintf(target, sizeof(target), "/debug/pprof/threads?seconds=1&debug=%d", i);
+		clients[i] = ask(target);
+		/* It is answered after that one has seen who is there. */
+		assert_answer("/debug/pprof/threadcreate", 200, PROFILE_TYPE, "");
+	}
+	for (int i = 0; i < BORN_COUNT; i++)
+		pthread_create(&threads[i], NULL, wait_to_go, NULL);
+	for (int i = 0; i < BORN_COUNT; i++) {
+		await(&born);
+		await(&held);
+	}
+	profile = receive_profile(clients[0]);
+	assert_int_equal(read_profile_total(profile, 0), BORN_COUNT);
+	assert_int_equal(read_profile_cumulative(profile, 0, "wait_to_go"), BORN_COUNT);
+	assert_int_equal(read_profile_cumulative(profile, 0, "pool_main"), 0);
+	read_profile_close(profile);
+	for (int i = 1; i < 3; i++) {
+		text = receive(clients[i]);
+		assert_response(&text, 200, TEXT_TYPE, texts[i - 1]);
+		assert_int_equal(count_of(text.data, "wait_to_go"), i == 1 ? 1 : BORN_COUNT);
+		assert_null(strstr(text.data, "\"business-"));
+		assert_null(strstr(text.data, "\"debug-"));
+		strbuf_free(&text);
+	}
+	for (int i = 0; i < BORN_COUNT + 1; i++)
+		sem_post(&may_go);
+	for (int i = 0; i < BORN_COUNT; i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* ---- those that leave ---- */
 
 static void test_who_leaves_leaves_nothing_behind(void **state)
@@ -177,8 +266,8 @@ static void test_who_leaves_leaves_nothing_behind(void **state)
 	for (int i = 0; i < 40; i++) {
 		int fd;
 
-		snprintf(target, sizeof(target), "/debug/pprof/%s?debug=%d",
-			names[(size_t)i % NAME_COUNT], i % 3);
+		snprintf(target, sizeof(target), "/debug/pprof/%s?debug=%d&seconds=%d",
+			names[(size_t)i % NAME_COUNT], i % 3, i % 4 < 2 ? 0 : 300);
 		fd = ask(target);
 		if (i % 2)
 			shutdown(fd, SHUT_WR);
@@ -200,15 +289,6 @@ static TEST_FRAME void wait_for_business_lock(void *unused)
 	(void)unused;
 	pthread_mutex_lock(&business_lock);
 	pthread_mutex_unlock(&business_lock);
-}
-
-static size_t count_of(const char *text, const char *part)
-{
-	size_t count = 0;
-
-	for (; (text = strstr(text, part)); text++)
-		count++;
-	return count;
 }
 
 static size_t hanging_count(void)
@@ -255,6 +335,9 @@ static int set_up(void **state)
 		.name = "business", .thread_count = WORKER_COUNT, .queue_max = 64};
 
 	(void)state;
+	sem_init(&held, 0, 0);
+	sem_init(&may_go, 0, 0);
+	sem_init(&born, 0, 0);
 	debug_init();
 	assert_int_equal(http_pool_create(&business_config, &business_pool), 0);
 	server = plane_create(&debug_threads_pool);
@@ -276,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_nonsense_gets_a_sentence),
 		cmocka_unit_test(test_profiles_count_the_threads),
 		cmocka_unit_test(test_several_at_once_all_get_theirs),
+		cmocka_unit_test(test_a_window_has_who_was_born_in_it),
 		cmocka_unit_test(test_who_leaves_leaves_nothing_behind),
 		cmocka_unit_test(test_it_answers_while_the_program_hangs),
 	};

@@ -157,12 +157,15 @@ static const struct thread_view *find_named(
 	return NULL;
 }
 
-static struct strbuf print(void (*view)(const struct thread_snapshot *, struct strbuf *))
+typedef void print_view(const struct thread_snapshot *before, const struct thread_snapshot *now,
+	struct strbuf *out);
+
+static struct strbuf print(print_view *view)
 {
 	struct thread_snapshot *snapshot = take();
 	struct strbuf text = STRBUF_INIT;
 
-	view(snapshot, &text);
+	view(NULL, snapshot, &text);
 	thread_snapshot_free(snapshot);
 	return text;
 }
@@ -309,13 +312,16 @@ static void test_creators_and_the_entry_of_the_main_thread(void **state)
 
 /* ---- profile.proto ---- */
 
-static struct read_profile *encode(int (*view)(const struct thread_snapshot *, struct strbuf *))
+typedef int encode_view(const struct thread_snapshot *before, const struct thread_snapshot *now,
+	struct strbuf *out);
+
+static struct read_profile *encode(encode_view *view)
 {
 	struct thread_snapshot *snapshot = take();
 	struct strbuf out = STRBUF_INIT;
 	struct read_profile *profile;
 
-	assert_int_equal(view(snapshot, &out), 0);
+	assert_int_equal(view(NULL, snapshot, &out), 0);
 	thread_snapshot_free(snapshot);
 	profile = read_profile_open(&out);
 	strbuf_free(&out);

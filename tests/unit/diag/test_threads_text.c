@@ -23,7 +23,7 @@ static void assert_head(const char *name, int64_t waited_ns, const char *expecte
 	strncpy(view.name, name, sizeof(view.name) - 1);
 	snprintf(head, sizeof(head),
 		"thread 7 %s:\n(no stack: the thread did not answer in time)\n\n", expected);
-	threads_print_each(&snapshot, &text);
+	threads_print_each(NULL, &snapshot, &text);
 	assert_string_equal(text.data, head);
 	strbuf_free(&text);
 }
@@ -72,7 +72,7 @@ static void test_a_holders_name_stays_within_its_line(void **state)
 	struct strbuf text = STRBUF_INIT;
 
 	(void)state;
-	threads_print_each(&snapshot, &text);
+	threads_print_each(NULL, &snapshot, &text);
 	assert_non_null(strstr(text.data, ", held by thread 7 \"a\\nb\\\"c\"\n(no stack: "));
 	strbuf_free(&text);
 }
@@ -87,7 +87,7 @@ static void test_a_group_without_a_stack_has_an_address(void **state)
 	struct strbuf text = STRBUF_INIT;
 
 	(void)state;
-	threads_print_groups(&snapshot, &text);
+	threads_print_groups(NULL, &snapshot, &text);
 	assert_string_equal(text.data, "thread profile: total 1\n"
 				       "1 @ 0x0\n#\t0x0\t(no stack; debug=2 says why)\n\n");
 	strbuf_free(&text);
