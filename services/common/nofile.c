@@ -89,11 +89,39 @@ int nofile_open(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* What was open stays open where somebody lowers the hard limit. */
+static rlim_t hard_at_start;
+
+__attribute__((constructor)) static void note_hard_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		hard_at_start = limit.rlim_max;
+}
+
+/* A call a number: slow, but it takes no descriptor. */
+static int try_each(void (*visit)(int fd, void *context), void *context)
+{
+	struct rlimit limit;
+	rlim_t end;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	end = limit.rlim_max > hard_at_start ? limit.rlim_max : hard_at_start;
+	for (int fd = 0; (rlim_t)fd < end; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			visit(fd, context);
+	return 0;
+}
+
 int nofile_for_each(void (*visit)(int fd, void *context), void *context)
 {
 	int own_fd = nofile_open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
 	DIR *directory;
 
+	if (own_fd == -EMFILE || own_fd == -ENFILE)
+		return try_each(visit, context);
 	if (own_fd < 0)
 		return own_fd;
 	directory = fdopendir(own_fd);

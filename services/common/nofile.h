@@ -26,7 +26,8 @@ int nofile_raise(void) __attribute__((warn_unused_result));
 
 /*
  * Visits the numbers of all descriptors of this process, as /proc/self/fd has them, but for the one it
- * reads that with. Returns 0 or -errno.
+ * reads that with. Where there is none left to read it with, at the hard limit, it asks for number after
+ * number. Returns 0 or -errno.
  */
 int nofile_for_each(void (*visit)(int fd, void *context), void *context)
 	__attribute__((warn_unused_result));

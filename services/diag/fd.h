@@ -6,8 +6,8 @@
  *            `untracked`: inherited, or opened where no call is seen (probe/README.md).
  *            Connections are sockets that were accepted or connected; untracked ones by whether they
  *            have a peer now.
- * Returns:   fd_snapshot_take() 0, or -errno of reading /proc/self/fd: -EMFILE where even the hard limit
- *            is reached.
+ * Returns:   fd_snapshot_take() 0, or -errno of nofile_for_each() (common/nofile.h), which needs no
+ *            descriptor.
  * Ownership: the caller frees a snapshot with free().
  * Thread:    MT-Safe; not AS-Safe. May wait 100 ms for stacks: not on an event loop.
  */

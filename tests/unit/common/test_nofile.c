@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/nofile.h"
@@ -170,6 +171,42 @@ static void visits_them_at_the_limit(void **state)
 	close(numbers.wanted);
 }
 
+static int count_all(void)
+{
+	struct numbers numbers = {.wanted = -1};
+
+	return nofile_for_each(count_number, &numbers) == 0 ? numbers.count : -1;
+}
+
+/* In a child, whose hard limit is never raised again. */
+static int count_at_the_hard_limit(void)
+{
+	struct rlimit limit = {64, 64};
+	int expected = count_all();
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1;
+	while (dup(0) >= 0)
+		expected++;
+	if (count_all() != expected)
+		return 2;
+	/* Under what is open. */
+	limit = (struct rlimit){8, 8};
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 && count_all() == expected ? 0 : 3;
+}
+
+static void visits_them_with_no_descriptor_left(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0)
+		_exit(count_at_the_hard_limit());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +214,7 @@ int main(void)
 		cmocka_unit_test_teardown(raises_for_good, restore),
 		cmocka_unit_test_teardown(visits_all_but_its_own, restore),
 		cmocka_unit_test_teardown(visits_them_at_the_limit, restore),
+		cmocka_unit_test(visits_them_with_no_descriptor_left),
 		cmocka_unit_test_teardown(leaves_a_limit_set_meanwhile, restore),
 		cmocka_unit_test_teardown(does_nothing_at_the_hard_limit, restore),
 		cmocka_unit_test_teardown(opens_past_the_soft_limit, restore),
