@@ -149,7 +149,7 @@ $(BUILD)/flags: force
 # ---- the stack --------------------------------------------------------------------------------
 COMPOSE := docker compose
 
-.PHONY: up down logs shell trace leak reset doctor
+.PHONY: up down logs shell trace leak limit reset doctor
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
@@ -169,6 +169,9 @@ trace: ## Take the patient's trace (SECONDS=5, NAME=; KERNEL=1: with the kernel'
 
 leak: ## A leaky program beside its fixed one (PAIR=file or http; COMPARE=1, NOFILE=256, STOP=1)
 	@docker/leak.sh '$(call given,PAIR)' '$(call given,NOFILE)' '$(call given,COMPARE)' '$(call given,STOP)'
+
+limit: ## How many files the patient may have open (NOFILE=64: no more than that, from now on)
+	@docker/limit.sh '$(call given,NOFILE)'
 
 reset: ## Back to step 0; restarts a patient that does not answer
 	@docker/reset.sh

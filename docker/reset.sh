@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# make reset: the patient back to step 0; one that does not answer is restarted.
+# make reset: the patient back to step 0, with the limit of open files that it was started with; one that
+# does not answer is restarted.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -13,6 +14,7 @@ main() {
 		die "the stack is not up. Type: make up"
 	if in_toolbox curl -fsS --max-time 5 'http://localhost:6060/goto?step=0'; then
 		echo
+		docker/limit.sh start
 		return
 	fi
 	say "the patient does not answer; restarting it"
