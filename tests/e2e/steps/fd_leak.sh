@@ -42,6 +42,33 @@ test_fd_leak_lsof_grows_by_five_a_request() { # STEP
 	expect_equal "$(docker exec "$(container app)" sh -c 'ls /tmp')" '' 'what is left in the temporary directory'
 }
 
+# open_in_create_files: how many it opened, by pprof -top, which has a line "Showing" whatever it finds.
+open_in_create_files() {
+	toolbox 'pprof -top http://localhost:6060/debug/pprof/fd 2>&1' |
+		awk '/^Showing nodes/ { is_profile = 1 } $6 == "create_files" { count = $1 } END { if (!is_profile) exit 1; print count + 0 }'
+}
+
+test_fd_leak_fd_profile_names_the_line() { # STEP
+	local line seen count made=0
+	line=$(awk '/ = mkostemp\(/ { print NR; exit }' services/app/faults/fd_leak.c)
+	goto_step "$1"
+	for count in 1 4; do
+		hello $((count - made))
+		made=$count
+		seen=$(get '/debug/pprof/fd?debug=1' | grep -B 3 '	create_files+0x')
+		expect_match "$seen" "^$((5 * count)) @ 0x" "the group after $count requests"
+		expect_match "$seen" '^# labels: \{"kind":"file"\}$' 'the group'
+		expect_match "$seen" "	/src/sickbay/services/app/faults/fd_leak\\.c:$line\$" 'the group'
+		expect_equal "$(open_in_create_files)" $((5 * count)) "files open by pprof after $count requests"
+	done
+	expect_match "$(toolbox 'pprof -list create_files http://localhost:6060/debug/pprof/fd 2>&1')" \
+		"^ +20 +20 +$line:.* = mkostemp\\(" 'the listing'
+	expect_equal "$(get '/debug/pprof/fd?debug=2' | grep -c '^fd [0-9]* \[file, .*: "/tmp/sickbay-.*/sickbay-file-')" 20 'files in the list'
+	goto_step 0
+	expect_no_match "$(get '/debug/pprof/fd?debug=1')" create_files 'the profile after leaving'
+	expect_equal "$(open_in_create_files)" 0 'files open by pprof after leaving'
+}
+
 test_fd_leak_strace_shows_who_opens_and_nobody_closes() { # STEP
 	local seen opened
 	goto_step "$1"
