@@ -204,13 +204,13 @@ static void test_merges_equal_samples(void **state)
 
 	(void)state;
 	need("pprof");
+	/* As in the difference of two snapshots: nothing is left of it, no location either. */
+	add(profile, first + 1, 1, -7);
+	add(profile, first + 1, 1, 7);
 	add(profile, first, 2, 1);
 	add(profile, second, 1, 10);
 	add(profile, first, 2, 4);
 	add(profile, second, 1, 20);
-	/* As in the difference of two snapshots: nothing is left of it. */
-	add(profile, first + 1, 1, -7);
-	add(profile, first + 1, 1, 7);
 	save(profile);
 	text = told_by("pprof -raw ../profile.pb.gz");
 	assert_tells(text, "\n          5   50000000: 1 2 \n         30  300000000: 2 \nLocations");
