@@ -199,14 +199,14 @@ static void test_merges_equal_samples(void **state)
 {
 	struct profile *profile = cpu_profile(NULL);
 	uintptr_t first[] = {outer_function(), caller_function()};
-	uintptr_t second[] = {caller_function()};
+	uintptr_t second[] = {caller_function()}, nothing[] = {second[0], first[0]};
 	char *text;
 
 	(void)state;
 	need("pprof");
 	/* As in the difference of two snapshots: nothing is left of it, no location either. */
-	add(profile, first + 1, 1, -7);
-	add(profile, first + 1, 1, 7);
+	add(profile, nothing, 2, -7);
+	add(profile, nothing, 2, 7);
 	add(profile, first, 2, 1);
 	add(profile, second, 1, 10);
 	add(profile, first, 2, 4);
