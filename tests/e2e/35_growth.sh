@@ -11,11 +11,11 @@ two_captures() {
 }
 
 # window PATH [SCRIPT]: what it answers, having waited for seconds=3, with SCRIPT run in the toolbox meanwhile,
-# or one request made; in /tmp/window there too. A second question is answered after the first has begun.
+# or one request made; in /tmp/window there too. It has begun when others were answered.
 window() {
 	toolbox 'curl -fsSv -o /tmp/window "localhost:6060$1" 2>/tmp/window.said & window=$!
 		until grep -q "^> GET" /tmp/window.said; do sleep 0.05; done
-		curl -fsS -o /dev/null localhost:6060/debug/pprof/threadcreate
+		curl -fsS -o /dev/null "localhost:6060/debug/pprof/threadcreate?[1-5]"
 		eval "$2"
 		wait $window
 		cat /tmp/window' "$1" "${2:-curl -fsS -o /dev/null localhost:6060/}"
