@@ -33,11 +33,16 @@ check() {
 		die "the patient has $3 files open already, and could open none with a limit of $1; choose more, or leave the step first: make reset"
 }
 
-main() {
-	local nofile=$1 pid soft hard open
+# nobody: why there is no patient to speak of.
+nobody() {
 	docker compose ps --services --status running 2>/dev/null | grep -qx toolbox ||
 		die "the stack is not up. Type: make up"
-	read -r pid soft hard open < <(patient) || die "the patient is not running; look at: make logs"
+	die "the patient is not running; look at: make logs"
+}
+
+main() {
+	local nofile=$1 pid soft hard open
+	read -r pid soft hard open < <(patient 2>/dev/null) || nobody
 	if [ -z "$nofile" ]; then
 		say "the patient may have $soft files open (hard limit $hard), and has $open"
 		return
