@@ -27,6 +27,7 @@ static const char *const kinds[PROBE_FD_KINDS] = {
 	[PROBE_FD_SOCKET] = "socket",
 	[PROBE_FD_LISTENER] = "listener",
 	[PROBE_FD_CONNECTION] = "connection",
+	[PROBE_FD_ACCEPTED] = "connection",
 	[PROBE_FD_SOCKETPAIR] = "socketpair",
 	[PROBE_FD_EPOLL] = "epoll",
 	[PROBE_FD_EVENTFD] = "eventfd",
@@ -72,13 +73,18 @@ static bool has_peer(int fd)
 	return getpeername(fd, (struct sockaddr *)&address, &bytes) == 0;
 }
 
+static bool is_connection(const struct probe_fd *opened)
+{
+	return opened->kind == PROBE_FD_CONNECTION || opened->kind == PROBE_FD_ACCEPTED;
+}
+
 static bool is_wanted(const struct taking *taking, const struct fd_view *view)
 {
 	bool connections = taking->snapshot->scope == FD_CONNECTIONS;
 
 	if (view->tracked)
 		return !view->opened.observer && view->opened.opened_ns >= taking->since_ns &&
-		       (!connections || view->opened.kind == PROBE_FD_CONNECTION);
+		       (!connections || is_connection(&view->opened));
 	/* It may have been closed since it was listed. */
 	return taking->since_ns == 0 && fcntl(view->number, F_GETFD) >= 0 &&
 	       (!connections || has_peer(view->number));

@@ -30,7 +30,8 @@ enum probe_fd_kind {
 	PROBE_FD_PIPE,
 	PROBE_FD_SOCKET,
 	PROBE_FD_LISTENER,
-	PROBE_FD_CONNECTION, /* accepted, or connect() was called and did not fail at once */
+	PROBE_FD_CONNECTION, /* connect() was called and did not fail at once */
+	PROBE_FD_ACCEPTED,
 	PROBE_FD_SOCKETPAIR,
 	PROBE_FD_EPOLL,
 	PROBE_FD_EVENTFD,

@@ -210,12 +210,12 @@ static void test_connections(void **state)
 		(void)connect(clients[i], (void *)&address, sizeof(address));
 		assert_opened(clients[i], PROBE_FD_CONNECTION);
 	}
-	assert_opens(accept(server, NULL, NULL), PROBE_FD_CONNECTION);
+	assert_opens(accept(server, NULL, NULL), PROBE_FD_ACCEPTED);
 	close_it(clients[0]);
 	close_it(clients[1]);
 	clients[0] = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(clients[0], (void *)&address, sizeof(address)), 0);
-	assert_opens(accept4(server, NULL, NULL, SOCK_CLOEXEC), PROBE_FD_CONNECTION);
+	assert_opens(accept4(server, NULL, NULL, SOCK_CLOEXEC), PROBE_FD_ACCEPTED);
 	close_it(clients[0]);
 	close_it(server);
 }
