@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,6 +74,17 @@ void nofile_headroom_leave(void)
 		restore_limit();
 	pthread_mutex_unlock(&lock);
 	errno = saved_errno;
+}
+
+rlim_t nofile_limit(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	pthread_mutex_lock(&lock);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && raised && limit.rlim_cur == raised_to)
+		limit.rlim_cur = found;
+	pthread_mutex_unlock(&lock);
+	return limit.rlim_cur;
 }
 
 int nofile_open(const char *path, int flags)

@@ -15,8 +15,12 @@
 #ifndef SICKBAY_COMMON_NOFILE_H
 #define SICKBAY_COMMON_NOFILE_H
 
+#include <sys/resource.h>
+
 void nofile_headroom_enter(void);
 void nofile_headroom_leave(void);
+/* The soft limit as it stands without headroom; RLIM_INFINITY where there is none. */
+rlim_t nofile_limit(void);
 
 /*
  * The soft limit becomes the hard one, for good: for a program whose trade is descriptors. Returns 0

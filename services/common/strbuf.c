@@ -103,6 +103,22 @@ static size_t utf8_sequence_bytes(const unsigned char *text, size_t len_bytes)
 	return need_bytes;
 }
 
+void strbuf_add_utf8(struct strbuf *buf, const char *text, size_t len_bytes)
+{
+	const char *end = text + len_bytes;
+
+	while (text < end) {
+		size_t sequence_bytes = utf8_sequence_bytes(
+			(const unsigned char *)text, end - text);
+
+		if (sequence_bytes)
+			strbuf_add(buf, text, sequence_bytes);
+		else
+			strbuf_puts(buf, "\ufffd");
+		text += sequence_bytes ? sequence_bytes : 1;
+	}
+}
+
 static void json_escape_byte(struct strbuf *buf, unsigned char byte)
 {
 	static const char short_forms[][2] = {{'"', '"'}, {'\\', '\\'}, {'\n', 'n'}, {'\r', 'r'},

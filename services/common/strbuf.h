@@ -27,6 +27,8 @@ void strbuf_add(struct strbuf *buf, const void *data, size_t len_bytes);
 void strbuf_puts(struct strbuf *buf, const char *text);
 void strbuf_printf(struct strbuf *buf, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Appends TEXT as UTF-8: a byte that is part of no well-formed sequence becomes U+FFFD. */
+void strbuf_add_utf8(struct strbuf *buf, const char *text, size_t len_bytes);
 /* Appends TEXT as the inside of a JSON string (quotes are the caller's). */
 void strbuf_json_escape(struct strbuf *buf, const char *text, size_t len_bytes);
 /* Appends TEXT with & < > " ' replaced by character references. */
