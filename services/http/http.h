@@ -91,6 +91,16 @@ void http_server_stop(struct http_server *server, unsigned drain_ms);
 /* Connections that are open now, of all servers. MT-Safe. */
 unsigned http_connection_count(void);
 
+/*
+ * Answers so far, of all servers, by the path of their route, and "unknown" for what was refused
+ * without one. COUNTS are by hundreds of the status; [0]: none was given, since the connection was cut
+ * or the client left. Files that are served are not among them. MT-Safe.
+ */
+#define HTTP_STATUS_CLASSES 6
+typedef void http_answers_visit(
+	const char *path, const uint64_t counts[HTTP_STATUS_CLASSES], void *context);
+void http_answers_for_each(http_answers_visit *visit, void *context);
+
 /* ---- watching: what becomes of each request, for a trace ---- */
 
 /*

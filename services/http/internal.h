@@ -41,6 +41,19 @@ void http_watch_accepted(h2o_socket_t *socket);
 /* Of the connection that REQ came by: on_accept()'s mark, once. */
 uint64_t http_watch_connection(const h2o_req_t *req);
 
+/* ---- answers.c: see http_answers_for_each() ---- */
+
+struct http_answers {
+	struct http_answers *next;
+	const char *path;
+	atomic_uint_least64_t counts[HTTP_STATUS_CLASSES];
+};
+
+/* Of a route's path, for good. Main thread only. */
+struct http_answers *http_answers_of(const char *path);
+/* ANSWERS NULL: of no route. STATUS 0: no answer. */
+void http_answers_count(struct http_answers *answers, int status);
+
 /* ---- mailbox.c: the way from a worker back to the loop, which may be gone by then ---- */
 
 struct http_mailbox {
@@ -96,6 +109,7 @@ struct http_server {
 	h2o_globalconf_t config;
 	h2o_hostconf_t *host;
 	struct http_route *routes;
+	struct http_answers **answers; /* of each route */
 	size_t route_count;
 	struct http_loop *loops;
 	unsigned loop_count;
@@ -193,6 +207,7 @@ struct http_job {
 	bool decided;  /* loop thread only: this turn's handler said what happens next */
 	bool answered; /* loop thread only: the request was given its end */
 	const struct http_route *route;
+	struct http_answers *answers; /* the route's */
 	enum http_method method;
 	uint64_t mark; /* the watcher's */
 

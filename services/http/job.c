@@ -65,6 +65,7 @@ struct http_job *http_job_create(
 	job->req = req;
 	job->loop = http_loop_here;
 	job->route = route;
+	job->answers = job->loop->server->answers[route - job->loop->server->routes];
 	job->method = method;
 	at = put_string(job->text, &job->path, req->path_normalized);
 	at = put_string(at, &job->query, query);
@@ -136,6 +137,8 @@ void http_job_leave(struct http_job *job)
 
 	atomic_store(&job->left, true);
 	http_sweep_remove(job);
+	if (!job->answered)
+		http_answers_count(job->answers, 0);
 	job->answered = true;
 	job->next = NULL;
 	job->on_leave = NULL;

@@ -86,6 +86,7 @@ static void add_headers(struct http_job *job)
 
 void http_response_refuse(h2o_req_t *req, int status, const char *allow, const char *sentence)
 {
+	http_answers_count(NULL, status);
 	if (allow)
 		h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("allow"), 0,
 			"Allow", allow, strlen(allow));
@@ -126,6 +127,7 @@ static bool settle(struct http_job *job, int status)
 		return false;
 	assert(!job->answered && (!job->stream || job->abort) && "one answer per job");
 	job->answered = true;
+	http_answers_count(job->answers, status);
 	http_sweep_remove(job);
 	if (!job->stream)
 		tell_answer(job, status);

@@ -176,7 +176,10 @@ void http_server_add_routes(
 	server->routes = xrealloc(
 		server->routes, server->route_count + count, sizeof(*server->routes));
 	memcpy(server->routes + server->route_count, routes, count * sizeof(*routes));
-	server->route_count += count;
+	server->answers = xrealloc(
+		server->answers, server->route_count + count, sizeof(*server->answers));
+	for (size_t i = 0; i < count; i++)
+		server->answers[server->route_count++] = http_answers_of(routes[i].path);
 }
 
 static int start_loop(struct http_server *server, unsigned index)
@@ -244,6 +247,7 @@ void http_server_unref(struct http_server *server)
 	pthread_cond_destroy(&server->ready);
 	free(server->loops);
 	free(server->routes);
+	free(server->answers);
 	free(server->name);
 	free(server);
 }
