@@ -29,6 +29,7 @@ static const struct http_route routes[] = {
 	{"/debug/pprof", HTTP_GET, debug_pprof_index, NULL},
 	{"/debug/pprof/*", HTTP_GET | HTTP_POST, debug_unknown_profile, NULL},
 	{"/debug/vars", HTTP_GET, debug_vars, NULL},
+	{"/metrics", HTTP_GET, debug_metrics, NULL},
 	{"/healthz", HTTP_GET, debug_healthz, NULL},
 };
 

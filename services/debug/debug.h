@@ -1,5 +1,5 @@
 /*
- * debug: the debug plane for any server here: /debug/pprof/..., /debug/vars and /healthz on
+ * debug: the debug plane for any server here: /debug/pprof/..., /debug/vars, /metrics and /healthz on
  * services/http.
  *
  *     int main(int argc, char **argv)
@@ -13,12 +13,13 @@
  * nothing of it runs on the program's own workers and nothing of it waits on a thread: waits are
  * timers on an event loop.
  *
- * Thread:    debug_init() and debug_mount() from the main thread; the others are MT-Safe, none is
- *            AS-Safe.
+ * Thread:    debug_init(), debug_mount() and debug_metrics_add() from the main thread; the others are
+ *            MT-Safe, none is AS-Safe.
  */
 #ifndef SICKBAY_DEBUG_DEBUG_H
 #define SICKBAY_DEBUG_DEBUG_H
 
+#include "common/metrics_text.h"
 #include "common/strbuf.h"
 #include "http/http.h"
 
@@ -35,6 +36,12 @@
 void debug_init(void);
 /* Both must outlive the routes. */
 void debug_mount(struct http_server *server, struct http_pool *pool);
+/*
+ * COLLECTOR adds the program's own families to each answer of /metrics, after those that every program
+ * has. It must be MT-Safe, several may be asking, and wait for nobody. At most eight.
+ */
+typedef void debug_collector(struct metrics_text *out);
+void debug_metrics_add(debug_collector *collector);
 /*
  * Leaves the calling thread out of profiles and gives it no timer: for the threads that do the
  * diagnosing.

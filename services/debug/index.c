@@ -31,7 +31,7 @@ static const char page_head[] =
 
 static const char page_tail[] =
 	"<p><a href=\"/debug/vars\">/debug/vars</a> has the numbers of memory, threads and "
-	"descriptors as JSON.</p>\n</html>\n";
+	"descriptors as JSON, <a href=\"/metrics\">/metrics</a> for Prometheus.</p>\n</html>\n";
 
 static int64_t fd_count(enum fd_scope scope)
 {

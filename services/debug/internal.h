@@ -15,7 +15,7 @@
 #define DEBUG_ROUTE(name, methods, handler, description) http_handler handler;
 #include "debug/routes.def"
 #undef DEBUG_ROUTE
-http_handler debug_pprof_index, debug_unknown_profile, debug_vars, debug_healthz;
+http_handler debug_pprof_index, debug_unknown_profile, debug_vars, debug_metrics, debug_healthz;
 
 /* Set by debug_mount(): the debug pool, and the port the server listens on. */
 extern struct http_pool *debug_pool;
@@ -43,8 +43,23 @@ void debug_reply_error(struct http_job *job, const char *what, int err);
  * Numbers of the process, read from /proc with headroom above the descriptor limit; -1 if it cannot
  * be read.
  */
+struct process_memory {
+	int64_t virtual_bytes, resident_bytes;
+};
+
 int64_t process_thread_count(void);
 int64_t process_fd_count(void);
+struct process_memory process_memory(void);
+double process_start_time_s(void); /* since the epoch; always the same */
+double process_cpu_s(void);
+
+/* Microseconds a descriptor: not for what is asked often. Returns 0 or -errno. */
+struct process_fds {
+	int64_t open_count;
+	int64_t file_count;   /* regular files */
+	int64_t client_count; /* TCP sockets that were connected, by probe's list */
+};
+int process_fds(struct process_fds *fds) __attribute__((warn_unused_result));
 /* The command line's arguments, each ended by a NUL. */
 int process_cmdline(struct strbuf *out);
 

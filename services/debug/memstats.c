@@ -17,7 +17,6 @@ static void collect(struct field fields[FIELD_COUNT])
 {
 	struct malloc_stats stats = malloc_stats_read();
 	struct heap_snapshot *sampled = heap_snapshot();
-	uint64_t idle_bytes = stats.free_bytes + stats.released_bytes;
 	double totals[HEAP_VALUES] = {0};
 
 	for (int i = 0; sampled && i < HEAP_VALUES; i++)
@@ -28,8 +27,8 @@ static void collect(struct field fields[FIELD_COUNT])
 		{"Alloc", stats.allocated_bytes},
 		{"Frees", (uint64_t)(totals[HEAP_ALLOC_OBJECTS] - totals[HEAP_INUSE_OBJECTS])},
 		{"HeapAlloc", stats.allocated_bytes},
-		{"HeapIdle", idle_bytes},
-		{"HeapInuse", stats.heap_bytes > idle_bytes ? stats.heap_bytes - idle_bytes : 0},
+		{"HeapIdle", stats.free_bytes + stats.released_bytes},
+		{"HeapInuse", stats.inuse_bytes},
 		{"HeapObjects", (uint64_t)totals[HEAP_INUSE_OBJECTS]},
 		{"HeapReleased", stats.released_bytes},
 		{"HeapSys", stats.heap_bytes},

@@ -1,8 +1,6 @@
 /* /debug/pprof/trace: a Perfetto trace of the next seconds. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -14,8 +12,6 @@
 #include "diag/malloc_stats.h"
 #include "probe/thread.h"
 #include "trace/session.h"
-
-#define STATM_MAX_BYTES 256
 
 /* ---- what is counted ---- */
 
@@ -36,14 +32,7 @@ static int64_t allocated_bytes(void)
 
 static int64_t rss_bytes(void)
 {
-	struct strbuf statm = STRBUF_INIT;
-	long long size_pages, resident_pages = -1;
-
-	if (strbuf_read_file(&statm, "/proc/self/statm", STATM_MAX_BYTES) != 0 ||
-		sscanf(statm.data, "%lld %lld", &size_pages, &resident_pages) != 2)
-		resident_pages = -1;
-	strbuf_free(&statm);
-	return resident_pages < 0 ? -1 : resident_pages * sysconf(_SC_PAGESIZE);
+	return process_memory().resident_bytes;
 }
 
 static int64_t thread_count(void)

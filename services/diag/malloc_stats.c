@@ -14,7 +14,7 @@ static size_t property(const char *name)
 
 struct malloc_stats malloc_stats_read(void)
 {
-	return (struct malloc_stats){
+	struct malloc_stats stats = {
 		.allocated_bytes = property("generic.current_allocated_bytes"),
 		.heap_bytes = property("generic.heap_size"),
 		.free_bytes = property("tcmalloc.pageheap_free_bytes"),
@@ -22,4 +22,9 @@ struct malloc_stats malloc_stats_read(void)
 		.thread_cache_bytes = property("tcmalloc.current_total_thread_cache_bytes"),
 		.thread_cache_max_bytes = property("tcmalloc.max_total_thread_cache_bytes"),
 	};
+	size_t idle_bytes = stats.free_bytes + stats.released_bytes;
+
+	/* Each was read by itself: what happened in between may make the parts more than the whole. */
+	stats.inuse_bytes = stats.heap_bytes > idle_bytes ? stats.heap_bytes - idle_bytes : 0;
+	return stats;
 }

@@ -14,6 +14,7 @@ struct malloc_stats {
 	size_t heap_bytes;             /* generic.heap_size */
 	size_t free_bytes;             /* tcmalloc.pageheap_free_bytes */
 	size_t released_bytes;         /* tcmalloc.pageheap_unmapped_bytes */
+	size_t inuse_bytes;            /* of heap_bytes, what is neither free nor released */
 	size_t thread_cache_bytes;     /* tcmalloc.current_total_thread_cache_bytes */
 	size_t thread_cache_max_bytes; /* tcmalloc.max_total_thread_cache_bytes */
 };
