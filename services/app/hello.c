@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/call.h"
+#include "app/metrics.h"
 #include "app/routes.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -76,12 +77,19 @@ static __attribute__((noinline)) int do_some_business_logic(struct fault_call *c
 	return err;
 }
 
+static enum metrics_outcome outcome_of(const struct http_job *job, int err)
+{
+	if (err)
+		return METRICS_FAILED;
+	return http_client_left(job) ? METRICS_LEFT : METRICS_OK;
+}
+
 static __attribute__((noinline)) void hello_world_handler(
 	struct http_job *job, const struct step_turn *turn)
 {
 	struct fault_call call = {
 		.turn = *turn, .client_left = client_left, .on_fail = on_fail, .context = job};
-	int64_t begin_ns = clock_monotonic_ns();
+	int64_t begin_ns = clock_monotonic_ns(), duration_ns;
 	int err;
 
 	TRACE_FUNCTION();
@@ -90,11 +98,13 @@ static __attribute__((noinline)) void hello_world_handler(
 	log_puts("Starting processing request...");
 	err = do_some_business_logic(&call);
 	step_end(turn);
+	duration_ns = clock_monotonic_ns() - begin_ns;
+	metrics_count_request(turn, outcome_of(job, err), duration_ns);
 	if (err) {
 		http_abort(job);
 		return;
 	}
-	log_duration(clock_monotonic_ns() - begin_ns);
+	log_duration(duration_ns);
 	http_reply(job, 200, "text/plain; charset=utf-8", "hello world\n", strlen("hello world\n"));
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/handlers.h"
+#include "app/metrics.h"
 #include "app/step.h"
 #include "client/client.h"
 #include "common/clock.h"
@@ -122,6 +123,7 @@ static int start(const struct settings *settings)
 		err = step_switch((int)settings->step, fixed);
 	if (!err) {
 		debug_mount(app.server, app.debug);
+		debug_metrics_add(metrics_collect);
 		handlers_mount(app.server, app.business, app.control);
 		err = http_server_start(app.server);
 	}
