@@ -30,21 +30,25 @@ struct http_answers *http_answers_of(const char *path)
 
 void http_answers_count(struct http_answers *answers, int status)
 {
-	unsigned class = (unsigned)status / 100;
+	unsigned class = (unsigned)status / 100,
+		 shard = http_loop_here->index % HTTP_ANSWERS_SHARDS;
 
 	if (!answers)
 		answers = &refused;
 	if (class < HTTP_STATUS_CLASSES)
-		atomic_fetch_add_explicit(&answers->counts[class], 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(
+			&answers->shards[shard].counts[class], 1, memory_order_relaxed);
 }
 
 void http_answers_for_each(http_answers_visit *visit, void *context)
 {
 	for (struct http_answers *answers = atomic_load(&first); answers; answers = answers->next) {
-		uint64_t counts[HTTP_STATUS_CLASSES];
+		uint64_t counts[HTTP_STATUS_CLASSES] = {0};
 
-		for (int i = 0; i < HTTP_STATUS_CLASSES; i++)
-			counts[i] = atomic_load_explicit(&answers->counts[i], memory_order_relaxed);
+		for (int shard = 0; shard < HTTP_ANSWERS_SHARDS; shard++)
+			for (int i = 0; i < HTTP_STATUS_CLASSES; i++)
+				counts[i] += atomic_load_explicit(
+					&answers->shards[shard].counts[i], memory_order_relaxed);
 		visit(answers->path, counts, context);
 	}
 }

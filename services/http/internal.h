@@ -43,15 +43,21 @@ uint64_t http_watch_connection(const h2o_req_t *req);
 
 /* ---- answers.c: see http_answers_for_each() ---- */
 
+#define HTTP_ANSWERS_SHARDS 4
+
 struct http_answers {
 	struct http_answers *next;
 	const char *path;
-	atomic_uint_least64_t counts[HTTP_STATUS_CLASSES];
+	/* One for each loop, as far as there are enough, and so far apart that none share a cache line. */
+	union {
+		atomic_uint_least64_t counts[HTTP_STATUS_CLASSES];
+		char apart[128];
+	} shards[HTTP_ANSWERS_SHARDS];
 };
 
 /* Of a route's path, for good. Main thread only. */
 struct http_answers *http_answers_of(const char *path);
-/* ANSWERS NULL: of no route. STATUS 0: no answer. */
+/* ANSWERS NULL: of no route. STATUS 0: no answer. Loop thread. */
 void http_answers_count(struct http_answers *answers, int status);
 
 /* ---- mailbox.c: the way from a worker back to the loop, which may be gone by then ---- */
