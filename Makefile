@@ -118,6 +118,8 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bench/counted: $(filter-out %/main.o,$(APP_OBJECTS))
+
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(TEST_SHARED)) $(TESTED_OBJECTS)
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka

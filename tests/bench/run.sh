@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The patient beside a Go peer, the price of the heap sampler, the price of a running CPU profile, the
-# dump of many threads, the price of interposed locks, system calls and descriptors, of emitters and of a
-# trace.
+# dump of many threads, the price of interposed locks, system calls and descriptors, of emitters, of
+# counting for /metrics and of a trace.
 #
 # Two variants of one thing take turns, ABBA, under the same load; each round gives a ratio, and the
 # median of the rounds is printed with the lowest and the highest. Ratios travel between machines,
@@ -145,12 +145,13 @@ with_trace() {
 	[ "$status" -eq 0 ] || die "there was no trace (curl: $status)"
 }
 
-# Of a request's CPU time, as it was in the rounds against the peer.
-compare_emitters() {
-	"${BENCH_EMITTERS:-build/bench/emitters}" "$rounds" |
+# print_price PROGRAM WHAT: what PROGRAM measured, in ns a request, of a request's CPU time as it was in the
+# rounds against the peer.
+print_price() {
+	"$1" "$rounds" | awk '{ print $NF }' |
 		paste -d' ' - "$work/go" |
-		awk -v hz="$(getconf CLK_TCK)" '{ print $1, $4 / hz * 1e9 }' >"$work/emitters"
-	print_ratio "$work/emitters" 1 'emitters while nobody traces / CPU of a request'
+		awk -v hz="$(getconf CLK_TCK)" '{ print $1, $4 / hz * 1e9 }' >"$work/price"
+	print_ratio "$work/price" 1 "$2 / CPU of a request"
 }
 
 # leak_threads URL COUNT: until there are so many; five a request.
@@ -213,7 +214,8 @@ main() {
 	print_ratio "$work/profile" 3 "patient, 100 Hz CPU profile / none, CPU per request"
 	print_share "$work/profile" "patient, with CPU profile and sampler: unwinding / all"
 
-	compare_emitters
+	print_price "${BENCH_EMITTERS:-build/bench/emitters}" 'emitters while nobody traces'
+	print_price "${BENCH_COUNTED:-build/bench/counted}" 'counting it, beside another thread'
 	compare "$work/trace" with_trace on_patient
 	print_ratio "$work/trace" 1 "patient, with trace / without, $count"
 	print_ratio "$work/trace" 3 "patient, with trace / without, CPU per request"
