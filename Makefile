@@ -151,7 +151,7 @@ $(BUILD)/flags: force
 # ---- the stack --------------------------------------------------------------------------------
 COMPOSE := docker compose
 
-.PHONY: up down logs shell trace leak limit reset doctor
+.PHONY: up down logs shell trace leak limit metrics reset doctor
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
@@ -174,6 +174,9 @@ leak: ## A leaky program beside its fixed one (PAIR=file or http; COMPARE=1, NOF
 
 limit: ## How many files the patient may have open (NOFILE=64: no more than that, from now on)
 	@docker/limit.sh '$(call given,NOFILE)'
+
+metrics: ## Prometheus beside the running stack, with alerts for leaks
+	@docker/metrics.sh
 
 reset: ## Back to step 0; restarts a patient that does not answer
 	@docker/reset.sh
