@@ -111,7 +111,7 @@ app_log() { docker logs "$(container app)" 2>&1; }
 
 # every_path: of the debug plane, but for those whose answer takes the seconds they are asked for.
 every_path() {
-	printf '%s\n' /healthz /debug/vars /debug/pprof/
+	printf '%s\n' /healthz /metrics /debug/vars /debug/pprof/
 	sed -n 's|^DEBUG_ROUTE("\([a-z]*\)".*|/debug/pprof/\1|p' services/debug/routes.def |
 		grep -v -x -E '/debug/pprof/(profile|wall|sched|trace)'
 	printf '%s\n' '/debug/pprof/goroutine?debug=1' '/debug/pprof/goroutine?debug=2' '/debug/pprof/heap?debug=1'
@@ -147,7 +147,8 @@ cpu_ticks() { toolbox 'sed "s/.*) //" /proc/$APP_PID/stat' | awk '{ print $12 + 
 stack_up() {
 	STACK=$E2E_PROJECT-$1
 	echo "$STACK" >>"$OUT/projects"
-	env SICKBAY_PORT_DESK=0 SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 "${@:2}" \
+	env SICKBAY_PORT_DESK=0 SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 \
+		SICKBAY_PORT_PROMETHEUS=0 "${@:2}" \
 		docker compose -p "$STACK" up --detach --wait --wait-timeout 60 --no-build </dev/null
 }
 
