@@ -224,17 +224,6 @@ static void agrees_with_the_process(void **state)
 	strbuf_free(&text);
 }
 
-static void the_start_stays_the_same(void **state)
-{
-	struct strbuf before = scrape(), after = scrape();
-
-	(void)state;
-	assert_true(read_metric(&before, "process_start_time_seconds") ==
-		    read_metric(&after, "process_start_time_seconds"));
-	strbuf_free(&before);
-	strbuf_free(&after);
-}
-
 /* All descriptors but the client's are gone: the rest is headroom, which is not the limit. */
 static void answers_without_descriptors(void **state)
 {
@@ -307,7 +296,6 @@ int main(void)
 		cmocka_unit_test(counts_what_is_open),
 		cmocka_unit_test(a_client_is_who_connected_by_tcp),
 		cmocka_unit_test(agrees_with_the_process),
-		cmocka_unit_test(the_start_stays_the_same),
 		cmocka_unit_test(answers_without_descriptors),
 		cmocka_unit_test(the_index_leads_to_it),
 	};
