@@ -23,9 +23,9 @@ farewell() {
 	cat <<TEXT
 
 Prometheus is up.
-    open     http://127.0.0.1:$port/alerts                who leaks, and which profile says where
-             http://127.0.0.1:$port/targets               whom it asks; what is not up is down
-             http://127.0.0.1:$port/graph?g0.range_input=5m&g0.tab=0&g0.expr=app_files_open
+    open     http://127.0.0.1:$port/classic/alerts        who leaks, and which profile says where
+             http://127.0.0.1:$port/classic/targets       whom it asks; what is not up is down
+             http://127.0.0.1:$port/classic/graph?g0.range_input=5m&g0.tab=0&g0.expr=app_files_open
     wait     for some 70 s of a leak, before it is told of
     after    docker compose stop prometheus; make down ends it with the stack
 

@@ -66,8 +66,8 @@ test_metrics_prometheus_comes_by_one_command() {
 	stack_up one
 	expect_no_match "$(compose ps --services)" '^prometheus$' 'the stack without the profile'
 	said=$(COMPOSE_PROJECT_NAME=$STACK SICKBAY_PORT_PROMETHEUS=0 docker/metrics.sh)
-	expect_match "$said" "^ *open +http://127\.0\.0\.1:$(published 9090 prometheus)/alerts " 'what it says'
-	expect_match "$(from_host "$(published 9090 prometheus)" /-/ready)" ' 200 OK' 'Prometheus from this machine'
+	expect_match "$said" "^ *open +http://127\.0\.0\.1:$(published 9090 prometheus)/classic/alerts " 'what it says'
+	expect_match "$(from_host "$(published 9090 prometheus)" /classic/alerts)" 'FileDescriptorLeak' 'its page, from this machine'
 	within 30 programs_are_asked || fail "of the programs that stand, Prometheus asks only: $(asked)"
 	for program in $(asked); do
 		toolbox 'curl -sS --max-time 5 "$1/metrics"' "$program" |
@@ -78,8 +78,8 @@ test_metrics_prometheus_comes_by_one_command() {
 	expect_match "$status" '^CapBnd:	0000000000000000$'
 	expect_match "$status" '^NoNewPrivs:	1$'
 	expect_equal "$(docker inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$(container prometheus)")" true 'read-only root'
-	stack_down
-	expect_equal "$(docker ps --all --quiet --filter "label=com.docker.compose.project=$STACK")" '' 'what is left of the stack'
+	COMPOSE_PROJECT_NAME=$STACK make down VOLUMES=1
+	expect_equal "$(docker ps --all --quiet --filter "label=com.docker.compose.project=$STACK")" '' 'what make down left'
 }
 
 # settings_for JOB...: the workshop's own, but for whom it asks: each job is a name, at 6060.
