@@ -137,7 +137,7 @@ void http_job_leave(struct http_job *job)
 
 	atomic_store(&job->left, true);
 	http_sweep_remove(job);
-	if (!job->answered)
+	if (!job->answered && !job->stream)
 		http_answers_count(job->answers, 0);
 	job->answered = true;
 	job->next = NULL;

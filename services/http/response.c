@@ -115,6 +115,7 @@ static void tell_answer(const struct http_job *job, int status)
 {
 	const struct http_watcher *watcher = http_watched();
 
+	http_answers_count(job->answers, status);
 	if (watcher)
 		watcher->on_answer(job->mark, status);
 }
@@ -127,7 +128,6 @@ static bool settle(struct http_job *job, int status)
 		return false;
 	assert(!job->answered && (!job->stream || job->abort) && "one answer per job");
 	job->answered = true;
-	http_answers_count(job->answers, status);
 	http_sweep_remove(job);
 	if (!job->stream)
 		tell_answer(job, status);

@@ -91,11 +91,11 @@ settings_for() {
 	done
 }
 
-# start_patients: leaky and fixed ones of three steps, under load from then on.
-start_patients() {
+# start_programs: leaky and fixed ones, the patients under load.
+start_programs() {
 	STACK=$E2E_PROJECT-alerts
 	echo "$STACK" >>"$OUT/projects"
-	settings_for {leaky,fixed}-{3,5,6} >"$OUT/prometheus.yml"
+	settings_for {leaky,fixed}-{3,5,6,7,file,http} >"$OUT/prometheus.yml"
 	ALERTS_PROMETHEUS_YML=$PWD/$OUT/prometheus.yml SICKBAY_PORT_PROMETHEUS=0 \
 		docker compose -p "$STACK" -f tests/e2e/alerts.compose.yaml --profile metrics \
 		up --detach --wait --wait-timeout 60 --no-build </dev/null
@@ -109,26 +109,33 @@ ever_pending() {
 		jq -r ".data.result[].metric | .job + \" \" + .alertname"' "$1"
 }
 
+# A response that nobody reads keeps a thread as well.
 EXPECTED_ALERTS='leaky-3 MemoryLeak
 leaky-5 ThreadLeak
-leaky-6 FileDescriptorLeak'
+leaky-6 FileDescriptorLeak
+leaky-7 ConnectionLeak
+leaky-7 ThreadLeak
+leaky-file FileDescriptorLeak
+leaky-http ConnectionLeak
+leaky-http ThreadLeak'
 all_fire() { [ "$(alerts firing)" = "$EXPECTED_ALERTS" ]; }
 
 # The profile that an alert's description names first leads to the function.
-description_leads_to() { # ALERT FUNCTION
+description_leads_to() { # JOB ALERT FUNCTION
 	local command
-	command=$(toolbox 'curl -sS prometheus:9090/api/v1/alerts | jq -r ".data.alerts[] | select(.labels.alertname == \"$1\") | .annotations.description"' "$1" |
+	command=$(toolbox 'curl -sS prometheus:9090/api/v1/alerts | jq -r ".data.alerts[] | select(.labels.job == \"$1\" and .labels.alertname == \"$2\") | .annotations.description"' "$1" "$2" |
 		grep -o 'pprof http://[^ ]*[^ .,:]' | head -n 1)
-	expect_match "$(toolbox "${command/pprof/pprof -top} 2>&1")" " $2\$" "what '$command' shows"
+	expect_match "$(toolbox "${command/pprof/pprof -top} 2>&1")" " $3\$" "what '$command' shows"
 }
 
 test_metrics_alerts_fire_on_leaks_and_not_on_cures() {
-	docker compose -p "$STACK" --profile metrics build prometheus
-	start_patients
+	docker compose -p "$STACK" --profile "*" build prometheus leak-leaky
+	start_programs
 	within 120 all_fire || fail "after 120 s, these fire: $(alerts firing); and these nearly: $(alerts pending)"
 	expect_equal "$(ever_pending 'fixed-.*')" '' 'what was ever told of the fixed ones, or nearly'
-	description_leads_to FileDescriptorLeak create_files
-	description_leads_to ThreadLeak start_threads
-	description_leads_to MemoryLeak leak_memory
+	description_leads_to leaky-6 FileDescriptorLeak create_files
+	description_leads_to leaky-5 ThreadLeak start_threads
+	description_leads_to leaky-3 MemoryLeak leak_memory
+	description_leads_to leaky-7 ConnectionLeak call_upstream
 	stack_down
 }

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -30,6 +31,12 @@ static void answer_500(struct http_job *job)
 	http_reply_text(job, 500, "no");
 }
 
+static void stream_for_ever(struct http_job *job)
+{
+	if (http_stream_begin(job, 200, "text/plain"))
+		http_stream_rest(job);
+}
+
 static void submit(struct http_job *job)
 {
 	assert_int_equal(http_submit(job, pool, http_context(job)), 0);
@@ -41,6 +48,7 @@ static const struct http_route routes[] = {
 	{"/two", HTTP_GET, answer_404, NULL},
 	{"/two", HTTP_POST, answer_500, NULL},
 	{"/abort", HTTP_GET, abort_it, NULL},
+	{"/stream", HTTP_GET, stream_for_ever, NULL},
 	{"/wait", HTTP_GET, wait_for_ever, NULL},
 	{"/worker/500", HTTP_GET, submit, answer_500},
 	{"/worker/abort", HTTP_GET, submit, abort_it},
@@ -101,6 +109,16 @@ static void counts_what_is_cut(void **state)
 	assert_counted("/worker/abort", "/worker/abort", 0);
 }
 
+static void await_no_connection(void)
+{
+	int64_t end_ns = clock_monotonic_ns() + CLIENT_WAIT_MS * CLOCK_NS_PER_MS;
+
+	while (http_connection_count() > 0) {
+		assert_true(clock_monotonic_ns() < end_ns);
+		poll(NULL, 0, 5);
+	}
+}
+
 static void counts_a_client_that_left(void **state)
 {
 	int64_t end_ns = clock_monotonic_ns() + CLIENT_WAIT_MS * CLOCK_NS_PER_MS;
@@ -111,7 +129,26 @@ static void counts_a_client_that_left(void **state)
 		assert_true(clock_monotonic_ns() < end_ns);
 		poll(NULL, 0, 5);
 	}
+	await_no_connection();
 	assert_int_equal(count_of("/wait", 0), 1);
+}
+
+/* Once, though its client leaves in the middle of it. */
+static void counts_a_stream_that_has_begun(void **state)
+{
+	char first[13];
+	int fd;
+
+	(void)state;
+	await_no_connection();
+	fd = client_ask(server, "/stream");
+	assert_int_equal(recv(fd, first, sizeof(first), MSG_WAITALL), sizeof(first));
+	assert_memory_equal(first, "HTTP/1.1 200 ", sizeof(first));
+	assert_int_equal(count_of("/stream", 2), 1);
+	close(fd);
+	await_no_connection();
+	assert_int_equal(count_of("/stream", 2), 1);
+	assert_int_equal(count_of("/stream", 0), 0);
 }
 
 static void counts_what_is_refused(void **state)
@@ -160,6 +197,7 @@ int main(void)
 		cmocka_unit_test(counts_by_route_and_hundred),
 		cmocka_unit_test(counts_what_is_cut),
 		cmocka_unit_test(counts_a_client_that_left),
+		cmocka_unit_test(counts_a_stream_that_has_begun),
 		cmocka_unit_test(counts_what_is_refused),
 		cmocka_unit_test(a_path_is_counted_once),
 	};

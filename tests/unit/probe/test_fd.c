@@ -340,7 +340,7 @@ static void test_exhaustion_adds_nothing(void **state)
 	set_limit(limit.rlim_cur);
 	for (int next = fd + 1; next < fd + 5; next++)
 		assert_closed(next);
-	assert_opens(accept4(server, NULL, NULL, 0), PROBE_FD_CONNECTION);
+	assert_opens(accept4(server, NULL, NULL, 0), PROBE_FD_ACCEPTED);
 	close_it(fd);
 	close_it(client);
 	close_it(server);
