@@ -95,3 +95,15 @@ struct feed_counts feed_counts(void)
 		.open_count = atomic_load(&open_count),
 	};
 }
+
+void feed_collect(struct metrics_text *out)
+{
+	struct feed_counts counts = feed_counts();
+
+	metrics_text_family(
+		out, "upstream_feeds_open", METRICS_GAUGE, "Feeds that have not ended.");
+	metrics_text_sample(out, NULL, counts.open_count);
+	metrics_text_family(
+		out, "upstream_events_sent_total", METRICS_COUNTER, "Events sent, of all feeds.");
+	metrics_text_sample(out, NULL, (double)counts.event_count);
+}

@@ -8,7 +8,7 @@
  * Shape:     ids count up over all feeds, from 1.
  * Errors:    a limit that is no whole number from 1 to FEED_LIMIT_MAX is 400, one more feed than may
  *            be open is 503: each with one sentence as text/plain.
- * Thread:    feed_mount() from the main thread, before the server starts; feed_counts() is MT-Safe.
+ * Thread:    feed_mount() from the main thread, before the server starts; the others are MT-Safe.
  * Source:    HTML Standard, 9.2 "Server-sent events".
  */
 #ifndef SICKBAY_UPSTREAM_FEED_H
@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "common/metrics_text.h"
 #include "http/http.h"
 
 #define FEED_LIMIT_MAX 100
@@ -28,5 +29,7 @@ struct feed_counts {
 
 void feed_mount(struct http_server *server, unsigned open_max);
 struct feed_counts feed_counts(void);
+/* For /metrics. */
+void feed_collect(struct metrics_text *out);
 
 #endif

@@ -53,6 +53,7 @@ static int start(const struct settings *settings)
 		&upstream.debug);
 	if (!err) {
 		debug_mount(upstream.server, upstream.debug);
+		debug_metrics_add(feed_collect);
 		feed_mount(upstream.server, (unsigned)settings->feeds_max);
 		err = http_server_start(upstream.server);
 	}

@@ -1,5 +1,6 @@
 /* Upstream's feeds over real sockets. */
 #include "../http/streams.h"
+#include "../support/read_metrics.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -81,6 +82,17 @@ static void await_open(unsigned count)
 	}
 }
 
+static void expect_metrics(uint64_t events, unsigned open)
+{
+	struct metrics_text out = METRICS_TEXT_INIT;
+
+	feed_collect(&out);
+	check_metrics(&out.text);
+	assert_true(read_metric(&out.text, "upstream_events_sent_total") == (double)events);
+	assert_true(read_metric(&out.text, "upstream_feeds_open") == open);
+	strbuf_free(&out.text);
+}
+
 static void a_feed_sends_one_event_and_stays(void **state)
 {
 	uint64_t sent = feed_counts().event_count;
@@ -90,6 +102,7 @@ static void a_feed_sends_one_event_and_stays(void **state)
 	(void)state;
 	assert_int_equal(poll(&quiet, 1, QUIET_MS), 0);
 	assert_int_equal(feed_counts().open_count, 2);
+	expect_metrics(sent + 2, 2);
 	close(fd);
 	await_open(1);
 	close(other);
