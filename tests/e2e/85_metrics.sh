@@ -109,7 +109,7 @@ ever_pending() {
 		jq -r ".data.result[].metric | .job + \" \" + .alertname"' "$1"
 }
 
-# A response that nobody reads keeps a thread as well.
+# A response that nobody reads keeps a thread as well; and 25 of them a second some memory, which may be told.
 EXPECTED_ALERTS='leaky-3 MemoryLeak
 leaky-5 ThreadLeak
 leaky-6 FileDescriptorLeak
@@ -118,7 +118,7 @@ leaky-7 ThreadLeak
 leaky-file FileDescriptorLeak
 leaky-http ConnectionLeak
 leaky-http ThreadLeak'
-all_fire() { [ "$(alerts firing)" = "$EXPECTED_ALERTS" ]; }
+all_fire() { [ "$(alerts firing | grep -v -x 'leaky-http MemoryLeak')" = "$EXPECTED_ALERTS" ]; }
 
 # The profile that an alert's description names first leads to the function.
 description_leads_to() { # JOB ALERT FUNCTION
