@@ -7,8 +7,7 @@ LEAK_CONSOLE=$OUT/leak-console
 
 # make_leak PAIR NOFILE COMPARE STOP
 make_leak() {
-	COMPOSE_PROJECT_NAME=$STACK SICKBAY_PORT_LEAKY=0 SICKBAY_PORT_FIXED=0 SICKBAY_PORT_PPROF_LEAKS=0 \
-		docker/leak.sh "$@" 2>&1
+	COMPOSE_PROJECT_NAME=$STACK docker/leak.sh "$@" 2>&1
 }
 
 # leaks_stack: from now on that of the leaks, and its toolbox.

@@ -65,7 +65,7 @@ test_metrics_prometheus_comes_by_one_command() {
 	local said status program
 	stack_up one
 	expect_no_match "$(compose ps --services)" '^prometheus$' 'the stack without the profile'
-	said=$(COMPOSE_PROJECT_NAME=$STACK SICKBAY_PORT_PROMETHEUS=0 docker/metrics.sh)
+	said=$(COMPOSE_PROJECT_NAME=$STACK docker/metrics.sh)
 	expect_match "$said" "^ *open +http://127\.0\.0\.1:$(published 9090 prometheus)/classic/alerts " 'what it says'
 	expect_match "$(from_host "$(published 9090 prometheus)" /classic/alerts)" 'FileDescriptorLeak' 'its page, from this machine'
 	within 30 programs_are_asked || fail "of the programs that stand, Prometheus asks only: $(asked)"
@@ -96,7 +96,7 @@ start_programs() {
 	STACK=$E2E_PROJECT-alerts
 	echo "$STACK" >>"$OUT/projects"
 	settings_for {leaky,fixed}-{3,5,6,7,file,http} >"$OUT/prometheus.yml"
-	ALERTS_PROMETHEUS_YML=$PWD/$OUT/prometheus.yml SICKBAY_PORT_PROMETHEUS=0 \
+	ALERTS_PROMETHEUS_YML=$PWD/$OUT/prometheus.yml \
 		docker compose -p "$STACK" -f tests/e2e/alerts.compose.yaml --profile metrics \
 		up --detach --wait --wait-timeout 60 --no-build </dev/null
 }

@@ -9,7 +9,7 @@
 
 E2E_PROJECT=${E2E_PROJECT:-sickbay-test}
 E2E_PORT=${E2E_PORT:-16060}
-TEST_SECONDS=${TEST_SECONDS:-150} # no test may take longer
+TEST_SECONDS=${TEST_SECONDS:-240} # no test may take longer
 
 # The stack that toolbox(), get() and the like speak to: the name of its compose project.
 STACK=$E2E_PROJECT
@@ -147,8 +147,7 @@ cpu_ticks() { toolbox 'sed "s/.*) //" /proc/$APP_PID/stat' | awk '{ print $12 + 
 stack_up() {
 	STACK=$E2E_PROJECT-$1
 	echo "$STACK" >>"$OUT/projects"
-	env SICKBAY_PORT_DESK=0 SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 \
-		SICKBAY_PORT_PROMETHEUS=0 "${@:2}" \
+	env SICKBAY_PORT_DESK=0 SICKBAY_PORT_APP=0 SICKBAY_PORT_PPROF=0 SICKBAY_PORT_PPROF2=0 "${@:2}" \
 		docker compose -p "$STACK" up --detach --wait --wait-timeout 60 --no-build </dev/null
 }
 
