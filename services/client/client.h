@@ -52,7 +52,7 @@ int client_create(const struct client_config *config, struct client **client)
 void client_stop(struct client *client);
 /* All its responses must be closed. Closes the idle connections. */
 void client_free(struct client *client);
-/* Connections that are open now, idle ones too, of all clients. */
+/* Connections that a server has answered on, and that no client has closed yet; idle ones too. */
 unsigned client_connection_count(void);
 
 /* A GET of PATH, which begins with "/". The response may have any status. ERROR may be NULL. */

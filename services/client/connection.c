@@ -42,10 +42,16 @@ static curl_socket_t on_open_socket(
 
 /* ---- its errors ---- */
 
-/* A lookup that lacks descriptors finds nothing, and does not say why. */
+static void *do_nothing(void *unused)
+{
+	return unused;
+}
+
+/* A lookup that lacks descriptors, or its thread, finds nothing and does not say why. */
 static int why_no_address(void)
 {
 	int fds[LOOKUP_FDS], count = 0, err = -ENXIO;
+	pthread_t thread;
 
 	while (count < LOOKUP_FDS &&
 		(fds[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
@@ -54,7 +60,13 @@ static int why_no_address(void)
 		err = -errno;
 	while (count > 0)
 		close(fds[--count]);
-	return err;
+	if (err != -ENXIO)
+		return err;
+	err = pthread_create(&thread, NULL, do_nothing, NULL);
+	if (err)
+		return -err;
+	pthread_join(thread, NULL);
+	return -ENXIO;
 }
 
 static int why_disconnected(const struct client_response *response)

@@ -26,6 +26,7 @@ struct client_response {
 	CURLM *multi;
 	CURL *easy;
 	unsigned answer_timeout_ms;
+	int status;             /* of HTTP */
 	int socket_errno;       /* why its socket could not be had */
 	atomic_bool is_stopped; /* wherever it stands, it is to end */
 	bool is_connected;      /* and counted */

@@ -169,6 +169,7 @@ static int await_answer(struct client_response *response)
 
 int response_open(struct client_response *response, const char *url)
 {
+	long status = 0;
 	int err;
 
 	if (curl_easy_setopt(response->easy, CURLOPT_URL, url) ||
@@ -178,15 +179,14 @@ int response_open(struct client_response *response, const char *url)
 	if (err)
 		return err;
 	response_note_connection(response);
+	curl_easy_getinfo(response->easy, CURLINFO_RESPONSE_CODE, &status);
+	response->status = (int)status;
 	return has_ended(response) ? 0 : start_receiver(response);
 }
 
 int client_status(const struct client_response *response)
 {
-	long status = 0;
-
-	curl_easy_getinfo(response->easy, CURLINFO_RESPONSE_CODE, &status);
-	return (int)status;
+	return response->status;
 }
 
 /* With the lock held. */

@@ -108,7 +108,7 @@ static void metrics_work(struct http_job *job)
 	add_heap(&out);
 	metrics_text_family(&out, "app_http_requests_total", METRICS_COUNTER,
 		"HTTP requests by route and status; none: cut off, or the client left. Static files "
-		"are not among them.");
+		"and what cannot be read as HTTP are not among them.");
 	http_answers_for_each(add_answers, &out);
 	for (size_t i = 0; i < atomic_load(&collector_count); i++)
 		collectors[i](&out);

@@ -2,11 +2,16 @@
  * /debug/pprof/goroutine, goroutines, threads and threadcreate: all threads, as they stand now, or
  * what became of the program's within N seconds.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "debug/internal.h"
 #include "diag/threads.h"
+
+#define WINDOWS_MAX 8 /* each keeps a snapshot: some megabytes of 10,000 threads */
+
+static atomic_uint window_count;
 
 /* How snapshots become an answer: by debug=0, 1 and 2. */
 struct view {
@@ -24,6 +29,7 @@ static const struct view view_creators = {
 struct request {
 	const struct view *view;
 	int64_t seconds, debug;
+	bool is_window;                 /* and counted as one */
 	struct thread_snapshot *before; /* with seconds=N: the first of the two */
 };
 
@@ -31,6 +37,8 @@ static void free_request(void *data)
 {
 	struct request *request = data;
 
+	if (request->is_window)
+		atomic_fetch_sub(&window_count, 1);
 	thread_snapshot_free(request->before);
 	free(request);
 }
@@ -92,15 +100,29 @@ static void wait_for_end(struct http_job *job)
 	http_after(job, (unsigned)request->seconds * 1000, take_snapshot);
 }
 
+static bool may_keep_a_snapshot(struct request *request)
+{
+	if (request->seconds == 0)
+		return true;
+	request->is_window = true;
+	return atomic_fetch_add(&window_count, 1) < WINDOWS_MAX;
+}
+
 static void answer(struct http_job *job, const struct view *view)
 {
 	struct request *request = xcalloc(1, sizeof(*request));
 
 	request->view = view;
 	http_set_data(job, request, free_request);
-	if (debug_param(job, "seconds", 0, 0, DEBUG_SECONDS_MAX, &request->seconds) &&
-		debug_param(job, "debug", 0, 0, 2, &request->debug))
+	if (!debug_param(job, "seconds", 0, 0, DEBUG_SECONDS_MAX, &request->seconds) ||
+		!debug_param(job, "debug", 0, 0, 2, &request->debug))
+		return;
+	if (may_keep_a_snapshot(request))
 		take_snapshot(job);
+	else
+		http_reply_text(job, 503,
+			"%d such windows are open already; try again when one has ended.",
+			WINDOWS_MAX);
 }
 
 void debug_threads(struct http_job *job)

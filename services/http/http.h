@@ -94,7 +94,8 @@ unsigned http_connection_count(void);
 /*
  * Answers so far, of all servers, by the path of their route, and "unknown" for what was refused
  * without one. COUNTS are by hundreds of the status; [0]: none was given, since the connection was cut
- * or the client left. A stream counts when it begins. Files that are served are not among them. MT-Safe.
+ * or the client left. A stream counts when it begins. Files that are served are not among them,
+ * nor what libh2o refuses by itself: a head that cannot be read, a body over the limit. MT-Safe.
  */
 #define HTTP_STATUS_CLASSES 6
 typedef void http_answers_visit(

@@ -41,9 +41,9 @@ struct probe_ring {
 	probe_on_stack *on_stack;
 	void *context;
 
-	pthread_mutex_t lock; /* guards drained_position */
+	pthread_mutex_t lock; /* for those who wait until drained_position has moved */
 	pthread_cond_t drained;
-	uint64_t drained_position;
+	atomic_uint_fast64_t drained_position;
 };
 
 static struct slot *claim_sigsafe(struct probe_ring *ring, uint64_t *position)
@@ -65,13 +65,20 @@ static struct slot *claim_sigsafe(struct probe_ring *ring, uint64_t *position)
 	}
 }
 
+/* However late the slots before were filled: a count of these would miss the one that all wait for. */
+static bool is_half_full(const struct probe_ring *ring)
+{
+	return atomic_load(&ring->head) - atomic_load(&ring->drained_position) >=
+	       ring->slot_count / 2;
+}
+
 /*
  * After POSITION was filled. Who flushes moves the position first and looks at the slots then: either
  * sees the other.
  */
 static bool is_awaited(const struct probe_ring *ring, uint64_t position)
 {
-	return !ring->is_wanted || (position + 1) % (ring->slot_count / 2) == 0 ||
+	return !ring->is_wanted || is_half_full(ring) ||
 	       position < atomic_load(&ring->flush_position);
 }
 
@@ -122,7 +129,7 @@ static void drain(struct probe_ring *ring, uint64_t *position)
 		atomic_store_explicit(
 			&slot->turn, *position + ring->slot_count, memory_order_release);
 		pthread_mutex_lock(&ring->lock);
-		ring->drained_position = *position + 1;
+		atomic_store(&ring->drained_position, *position + 1);
 		pthread_cond_broadcast(&ring->drained);
 		pthread_mutex_unlock(&ring->lock);
 	}
@@ -206,7 +213,7 @@ void probe_ring_flush(struct probe_ring *ring)
 	uint64_t target = begin_flush(ring);
 
 	pthread_mutex_lock(&ring->lock);
-	while (ring->drained_position < target)
+	while (atomic_load(&ring->drained_position) < target)
 		pthread_cond_wait(&ring->drained, &ring->lock);
 	pthread_mutex_unlock(&ring->lock);
 }
@@ -218,7 +225,7 @@ void probe_ring_flush_until(struct probe_ring *ring, int64_t until_ns)
 	int err = 0;
 
 	pthread_mutex_lock(&ring->lock);
-	while (ring->drained_position < target && err == 0)
+	while (atomic_load(&ring->drained_position) < target && err == 0)
 		err = pthread_cond_clockwait(&ring->drained, &ring->lock, CLOCK_MONOTONIC, &until);
 	pthread_mutex_unlock(&ring->lock);
 }

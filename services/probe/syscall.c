@@ -152,9 +152,15 @@ static FILE *stream_closing(FILE *stream)
 	return stream;
 }
 
+/* libc refuses to close none, and so must we; dirfd() would not survive it. */
+static int directory_fd(DIR *directory)
+{
+	return directory ? dirfd(directory) : -1;
+}
+
 static DIR *directory_closing(DIR *directory)
 {
-	fd_closing(dirfd(directory));
+	fd_closing(directory_fd(directory));
 	return directory;
 }
 

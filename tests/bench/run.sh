@@ -62,14 +62,15 @@ diagnosing_ns() {
 	done 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# measure NAME URL: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks) DIAGNOSING (its share of all
+# measure NAME URL [WRK-OPTION...]: REQUESTS_PER_SECOND P99_US CPU_PER_REQUEST (in ticks) DIAGNOSING (its share of all
 # the CPU time). At least two log lines a request, or the two would not do the same.
 measure() {
 	local name=$1 url=$2 before diagnosing_before requests rate p99 errors lines
+	shift 2
 	: >"$work/$name.log"
 	before=$(cpu_ticks "$name") diagnosing_before=$(diagnosing_ns "$name")
 	read -r _ requests rate p99 errors < <(wrk -t1 -c"$connections" -d"${seconds}s" --latency \
-		-s tests/bench/figures.lua "$url/" | grep '^figures')
+		-s tests/bench/figures.lua "$@" "$url/" | grep '^figures')
 	[ "${errors:-1}" -eq 0 ] || die "wrk had ${errors:-no} errors or no answer from the $name"
 	lines=$(wc -l <"$work/$name.log")
 	[ "$lines" -ge $((2 * requests)) ] || die "the $name logged $lines lines for $requests requests"
@@ -178,11 +179,25 @@ compare_dumps() {
 	print_ratio "$work/crowds" 1 'dump of 10,000 threads / of 1,000'
 }
 
+on_new_connections() { measure patient "$patient" -H 'Connection: close'; }
+
+# print_listing: what the list of descriptors takes of a request that comes on a connection of its own. On
+# one that is kept, nothing is opened.
+print_listing() {
+	for ((round = 0; round < rounds; round++)); do
+		on_new_connections
+	done >"$work/new"
+	paste -d' ' "$work/interposed" "$work/new" |
+		awk -v hz="$(getconf CLK_TCK)" '{ print $3 - $6, $9 / hz * 1e9 }' >"$work/listing"
+	print_ratio "$work/listing" 1 'listing its connection / CPU of a request with one'
+}
+
 compare_interposed() {
 	"${BENCH_INTERPOSED:-build/bench/interposed}" "$rounds" >"$work/interposed"
 	print_ratio "$work/interposed" 1 'uncontended lock and unlock, interposed / libc'
 	print_ratio "$work/interposed" 2 'close(-1) that nobody listens to, interposed / libc'
 	print_ratio "$work/interposed" 3 'open and close of /dev/null, listed / libc'
+	print_listing
 }
 
 main() {

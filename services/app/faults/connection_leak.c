@@ -78,6 +78,7 @@ static int call_upstream(struct fault_call *call)
 	err = client_open(upstream, path, &response, NULL);
 	if (!err)
 		err = handle_response(response, fixed);
+	/* Whoever is let go as the step is left has its answer, as in every step. */
 	if (err && !fault_cancelled(call))
 		return fault_fail(call, err, "GET %s%s", fault_upstream_url, path);
 	return 0;

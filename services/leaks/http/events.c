@@ -1,5 +1,6 @@
 #include "leaks/http/events.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -24,6 +25,14 @@ static int begin(const struct pair_settings *settings)
 			"cannot ask \"%s\": %s; LEAKS_UPSTREAM must be as in http://upstream:8080",
 			settings->upstream, strerror(-err));
 	return err;
+}
+
+int close_refusal(struct client_response *response, struct client_error *error)
+{
+	snprintf(error->text, sizeof(error->text), "upstream answers with status %d",
+		client_status(response));
+	client_close(response);
+	return -EPROTO;
 }
 
 static int fetch_next_event(struct pair_counts *counts)

@@ -17,4 +17,9 @@ extern const struct pair_variant event_variant;
 /* Asks upstream for an event. Returns 0 or -errno; what went wrong with a request is in ERROR. */
 int fetch_event(struct client *client, struct pair_counts *counts, struct client_error *error);
 
+/* ---- events.c ---- */
+
+/* For a response whose status is not 200: closes it, and says so in ERROR. Returns -EPROTO. */
+int close_refusal(struct client_response *response, struct client_error *error);
+
 #endif

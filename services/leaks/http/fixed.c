@@ -16,6 +16,8 @@ int fetch_event(struct client *client, struct pair_counts *counts, struct client
 
 	if (err)
 		return err;
+	if (client_status(response) != 200)
+		return close_refusal(response, error);
 	counts->taken++;
 	/* To its end: or else the connection cannot be used for the next request. */
 	do

@@ -16,6 +16,8 @@ int fetch_event(struct client *client, struct pair_counts *counts, struct client
 
 	if (err)
 		return err;
+	if (client_status(response) != 200)
+		return close_refusal(response, error);
 	counts->taken++;
 	len_bytes = client_read(response, event, sizeof(event));
 	/* FAULT: there is more to come, but nobody reads it; and nobody closes the response */

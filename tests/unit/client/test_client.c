@@ -304,6 +304,40 @@ static void a_response_takes_three_descriptors(void **state)
 	without_descriptors_it_says_so(peer.url, 3);
 }
 
+static rlim_t address_space_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu", &pages), 1);
+	fclose(file);
+	return pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What is looked up needs a thread: its stack has no room any more. */
+static void without_threads_it_says_so(void **state)
+{
+	struct rlimit limit, low;
+	struct client *client = new_client("http://sickbay.invalid", 1);
+	struct client_response *response;
+	int err;
+
+	(void)state;
+#ifdef SICKBAY_SAN
+	client_free(client);
+	skip(); /* a sanitizer needs room itself */
+#endif
+	assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+	low = limit;
+	low.rlim_cur = address_space_bytes() + (1 << 20);
+	assert_int_equal(setrlimit(RLIMIT_AS, &low), 0);
+	err = client_open(client, "/events", &response, NULL);
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+	assert_int_equal(err, -EAGAIN);
+	client_free(client);
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -321,6 +355,8 @@ static int stop(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: later there are stacks of threads that have ended, to be used again. */
+		cmocka_unit_test(without_threads_it_says_so),
 		cmocka_unit_test(a_connection_is_used_again),
 		cmocka_unit_test(no_more_are_kept_than_was_said),
 		cmocka_unit_test(what_the_server_closed_is_not_kept),

@@ -4,6 +4,7 @@
 #include "../support/test.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -265,6 +266,31 @@ static void test_a_window_has_who_was_born_in_it(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+/* One more than there may be: whichever comes last has its sentence at once. */
+static void test_windows_are_bounded(void **state)
+{
+	int64_t fds = process_fd_count(), end_ns = clock_monotonic_ns() + DEADLINE_NS;
+	struct pollfd clients[9];
+	struct strbuf refusal;
+	int refused = 0;
+
+	(void)state;
+	for (int i = 0; i < 9; i++)
+		clients[i] = (struct pollfd){
+			.fd = ask("/debug/pprof/threads?seconds=300"), .events = POLLIN};
+	assert_int_equal(poll(clients, 9, (int)(DEADLINE_NS / CLOCK_NS_PER_MS)), 1);
+	while (!clients[refused].revents)
+		refused++;
+	refusal = receive(clients[refused].fd);
+	assert_response(&refusal, 503, TEXT_TYPE, "8 such windows are open already; try again");
+	strbuf_free(&refusal);
+	for (int i = 0; i < 9; i++)
+		if (i != refused)
+			close(clients[i].fd);
+	while (process_fd_count() != fds)
+		assert_true(clock_monotonic_ns() < end_ns);
+}
+
 /* ---- those that leave ---- */
 
 static void test_who_leaves_leaves_nothing_behind(void **state)
@@ -373,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_profiles_count_the_threads),
 		cmocka_unit_test(test_several_at_once_all_get_theirs),
 		cmocka_unit_test(test_a_window_has_who_was_born_in_it),
+		cmocka_unit_test(test_windows_are_bounded),
 		cmocka_unit_test(test_who_leaves_leaves_nothing_behind),
 		cmocka_unit_test(test_it_answers_while_the_program_hangs),
 	};

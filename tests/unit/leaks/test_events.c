@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/http.h"
 #include "leaks/http/events.h"
 
 #define REQUESTS 20
@@ -85,6 +86,31 @@ static void test_upstream_is_down(void **state)
 	event_pair.end();
 }
 
+/* A server without a route: 404. */
+static void test_upstream_refuses(void **state)
+{
+	const struct http_server_config config = {
+		.listen = "127.0.0.1:0", .loop_count = 1, .name = "refuses"};
+	struct pair_counts counts = {0};
+	struct measure before;
+	struct http_server *server;
+	char url[64];
+
+	(void)state;
+	assert_int_equal(http_server_create(&config, &server), 0);
+	assert_int_equal(http_server_start(server), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_server_port(server));
+	assert_int_equal(event_pair.begin(&(struct pair_settings){.upstream = url}), 0);
+	before = take();
+	assert_int_equal(event_pair.act(&counts), 1000);
+	assert_int_equal(event_pair.act(&counts), 1000);
+	assert_int_equal(counts.taken, 0);
+	assert_int_equal(counts.failures, 2);
+	assert_int_equal(take().thread_count, before.thread_count);
+	event_pair.end();
+	http_server_stop(server, 1000);
+}
+
 static void test_upstream_is_no_address(void **state)
 {
 	(void)state;
@@ -97,6 +123,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_connections_are_used_again),
 		cmocka_unit_test(test_upstream_is_down),
+		cmocka_unit_test(test_upstream_refuses),
 		cmocka_unit_test(test_upstream_is_no_address),
 	};
 

@@ -251,9 +251,10 @@ static void test_a_lazy_ring_unwinds_what_is_still_wanted(void **state)
 	atomic_store(&wanted_tag, 2);
 	probe_ring_flush(lazy);
 	assert_int_equal(atomic_load(&seen_count), 1);
-	/* The fourth fills one half, and nobody asks. */
-	assert_true(probe_ring_capture_sigsafe(lazy, NULL, 2));
-	while (atomic_load(&seen_count) < 2)
+	/* Four fill one half, and nobody asks. */
+	for (int i = 0; i < 4; i++)
+		assert_true(probe_ring_capture_sigsafe(lazy, NULL, 2));
+	while (atomic_load(&seen_count) < 5)
 		sched_yield();
 	for (unsigned i = 0; i < 10000; i++) {
 		assert_true(probe_ring_capture_sigsafe(lazy, NULL, 2));
@@ -261,8 +262,39 @@ static void test_a_lazy_ring_unwinds_what_is_still_wanted(void **state)
 			probe_ring_flush(lazy);
 	}
 	probe_ring_flush(lazy);
-	assert_int_equal(atomic_load(&seen_count), 10002);
+	assert_int_equal(atomic_load(&seen_count), 10005);
 	probe_ring_destroy(lazy);
+}
+
+static void *capture_in_a_hurry(void *lazy)
+{
+	int64_t end_ns = clock_monotonic_ns() + 200 * CLOCK_NS_PER_MS;
+
+	while (clock_monotonic_ns() < end_ns)
+		(void)probe_ring_capture_sigsafe(lazy, NULL, 0);
+	return NULL;
+}
+
+/* Whoever is the last to fill the slot that all wait for, at whatever place in the ring. */
+static void test_a_lazy_ring_gets_over_a_burst_by_itself(void **state)
+{
+	int64_t end_ns = clock_monotonic_ns() + 10 * CLOCK_NS_PER_SEC;
+	struct probe_ring *lazy;
+	pthread_t threads[4];
+
+	(void)state;
+	atomic_store(&wanted_tag, 1);
+	for (int round = 0; round < 5; round++) {
+		assert_int_equal(probe_ring_create("lazy", 16, count_stack, &seen_count, &lazy), 0);
+		probe_ring_be_lazy(lazy, is_wanted);
+		for (int i = 0; i < 4; i++)
+			pthread_create(&threads[i], NULL, capture_in_a_hurry, lazy);
+		for (int i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		while (!probe_ring_capture_sigsafe(lazy, NULL, 0))
+			assert_true(clock_monotonic_ns() < end_ns);
+		probe_ring_destroy(lazy);
+	}
 }
 
 static int set_up(void **state)
@@ -283,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_copies_end_early),
 		cmocka_unit_test(test_deep_stacks_are_cut),
 		cmocka_unit_test(test_a_lazy_ring_unwinds_what_is_still_wanted),
+		cmocka_unit_test(test_a_lazy_ring_gets_over_a_burst_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -135,7 +135,7 @@ static void test_streams(void **state)
 
 static void test_directories_and_commands(void **state)
 {
-	DIR *directory = opendir("/");
+	DIR *directory = opendir("/"), *volatile none = NULL;
 	FILE *stream = popen("exit 3", "r");
 	int fds[] = {dirfd(directory), fileno(stream)};
 
@@ -147,6 +147,8 @@ static void test_directories_and_commands(void **state)
 	assert_closed(fds[0]);
 	assert_closed(fds[1]);
 	assert_null(opendir("/nowhere"));
+	assert_int_equal(closedir(none), -1);
+	assert_int_equal(errno, EINVAL);
 }
 
 static void assert_both(const int fds[2], enum probe_fd_kind kind)
