@@ -152,8 +152,11 @@ static FILE *stream_closing(FILE *stream)
 	return stream;
 }
 
-/* libc refuses to close none, and so must we; dirfd() would not survive it. */
-static int directory_fd(DIR *directory)
+/*
+ * libc refuses to close none, and so must we; dirfd() would not survive it. closedir() is declared never to
+ * be given one: inlined there, the question would be left out.
+ */
+static __attribute__((noipa)) int directory_fd(DIR *directory)
 {
 	return directory ? dirfd(directory) : -1;
 }

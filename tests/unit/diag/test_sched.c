@@ -161,7 +161,8 @@ static void test_three_that_share_a_cpu_wait_two_thirds(void **state)
 	}
 	assert_in_range(total_ns, window_ns * 180 / 100, window_ns * 3);
 	assert_int_equal(count_of(profile, "idle"), 1);
-	assert_in_range(delay_of(profile, "idle"), 0, window_ns / 4);
+	/* It wakes now and then, and waits its turn: not half of what they wait. */
+	assert_in_range(delay_of(profile, "idle"), 0, total_ns / 3 / 2);
 	assert_int_equal(count_of(profile, "observer"), 0);
 	assert_int_equal(main_thread_count(profile), 1);
 	assert_string_equal(read_profile_comment(profile), "");
