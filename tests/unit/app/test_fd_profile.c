@@ -1,6 +1,7 @@
 /* The patient with its debug plane, over real sockets: what leaks is named, and is gone after. */
 #include "../http/client.h"
 #include "../support/peer.h"
+#include "../support/plane.h"
 #include "../support/read_profile.h"
 
 #include <stdio.h>
@@ -253,20 +254,16 @@ static void nonsense_gets_a_sentence(void **state)
 
 static int set_up(void **state)
 {
-	const struct http_server_config config = {"127.0.0.1:0", 1, "test"};
 	const struct http_pool_config workers = {"worker", 2, 8, NULL};
 	const struct http_pool_config switches = {"control", 1, 8, NULL};
-	const struct http_pool_config observers = {"debug", 2, 64, debug_observe_thread};
 
 	(void)state;
 	upstream = peer_start();
 	fault_upstream_url = upstream.url;
 	debug_init();
-	assert_int_equal(http_server_create(&config, &server), 0);
+	server = plane_create(&debug);
 	assert_int_equal(http_pool_create(&workers, &business), 0);
 	assert_int_equal(http_pool_create(&switches, &control), 0);
-	assert_int_equal(http_pool_create(&observers, &debug), 0);
-	debug_mount(server, debug);
 	handlers_mount(server, business, control);
 	return http_server_start(server);
 }
@@ -277,10 +274,9 @@ static int tear_down(void **state)
 
 	(void)state;
 	peer_stop(&upstream);
-	http_server_stop(server, 1000);
+	plane_stop(server, debug);
 	http_pool_stop(business, 1000);
 	http_pool_stop(control, 1000);
-	http_pool_stop(debug, 1000);
 	return err;
 }
 

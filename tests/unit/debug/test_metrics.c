@@ -1,5 +1,6 @@
 /* /metrics over real sockets: its numbers are the process's, also when that is ill. */
 #include "../http/client.h"
+#include "../support/plane.h"
 #include "../support/read_metrics.h"
 
 #include <fcntl.h>
@@ -272,18 +273,9 @@ static void the_index_leads_to_it(void **state)
 
 static int set_up(void **state)
 {
-	static const struct http_server_config server_config = {
-		.listen = "127.0.0.1:0", .loop_count = 2, .name = "test"};
-	static const struct http_pool_config pool_config = {.name = "debug",
-		.thread_count = 2,
-		.queue_max = 64,
-		.on_thread_start = debug_observe_thread};
-
 	(void)state;
 	debug_init();
-	assert_int_equal(http_pool_create(&pool_config, &pool), 0);
-	assert_int_equal(http_server_create(&server_config, &server), 0);
-	debug_mount(server, pool);
+	server = plane_create(&pool);
 	debug_metrics_add(collect);
 	return http_server_start(server);
 }
@@ -291,8 +283,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	http_server_stop(server, 1000);
-	http_pool_stop(pool, 1000);
+	plane_stop(server, pool);
 	return 0;
 }
 
