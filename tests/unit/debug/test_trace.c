@@ -98,7 +98,10 @@ static int begin_trace(const char *target)
 	return fd;
 }
 
-/* It is on a little before it hears of requests. */
+/*
+ * It is on a little before it hears of requests. Asking without a pause would use up what a trace may
+ * hold of them.
+ */
 static void await_watching(void)
 {
 	int64_t end_ns = clock_monotonic_ns() + DEADLINE_NS;
@@ -106,6 +109,7 @@ static void await_watching(void)
 
 	while (response.status != 200) {
 		assert_true(clock_monotonic_ns() < end_ns);
+		usleep(5000);
 		client_get(server, "/ready", &response);
 	}
 }
