@@ -1,17 +1,15 @@
 /* The patient's two pages over real sockets: what they answer, and what the log says of it. */
 #include "../http/client.h"
+#include "../support/served.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "app/handlers.h"
 #include "app/step.h"
 #include "common/clock.h"
 #include "common/strbuf.h"
@@ -23,39 +21,13 @@
 #define STARTING STAMP "Starting processing request\\.\\.\\.\n"
 #define PROCESSED STAMP "Request processed in [0-9.]+(µs|ms|s)\n"
 
-static struct http_server *server;
-static struct http_pool *business, *control;
-static int log_fd, stderr_fd;
+static struct served served;
 
-/* ---- the log: stderr goes into a file in memory while a test runs ---- */
-
-static struct strbuf read_log(void)
-{
-	struct strbuf log = STRBUF_INIT;
-	int fd = dup(log_fd);
-
-	assert_true(fd >= 0);
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	assert_int_equal(strbuf_read_fd(&log, fd, 1 << 20), 0);
-	close(fd);
-	strbuf_puts(&log, "");
-	return log;
-}
-
-static int count_in_log(const char *text)
-{
-	struct strbuf log = read_log();
-	int count = 0;
-
-	for (const char *at = log.data; (at = strstr(at, text)); at++)
-		count++;
-	strbuf_free(&log);
-	return count;
-}
+/* ---- the log ---- */
 
 static void assert_log_matches(const char *pattern)
 {
-	struct strbuf log = read_log();
+	struct strbuf log = served_log(&served);
 	regex_t regex;
 
 	assert_int_equal(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
@@ -67,12 +39,12 @@ static void assert_log_matches(const char *pattern)
 
 static int start_count(void)
 {
-	return count_in_log("Starting processing request...\n");
+	return served_log_count(&served, "Starting processing request...\n");
 }
 
 static int queued_count(void)
 {
-	return (int)http_pool_queued_count(business);
+	return (int)http_pool_queued_count(served.business);
 }
 
 static void await(int (*count)(void), int wanted)
@@ -89,43 +61,22 @@ static void await(int (*count)(void), int wanted)
 
 static int start(void **state)
 {
-	const struct http_server_config config = {"127.0.0.1:0", 2, "test"};
-	const struct http_pool_config workers = {"worker", WORKERS, QUEUE_MAX, NULL};
-	const struct http_pool_config switches = {"control", 1, 8, NULL};
-
 	(void)state;
-	stderr_fd = dup(STDERR_FILENO);
-	/* O_APPEND: reading moves the offset that writing would use. */
-	log_fd = memfd_create("log", MFD_CLOEXEC);
-	fcntl(log_fd, F_SETFL, O_APPEND);
-	dup2(log_fd, STDERR_FILENO);
-	assert_int_equal(http_server_create(&config, &server), 0);
-	assert_int_equal(http_pool_create(&workers, &business), 0);
-	assert_int_equal(http_pool_create(&switches, &control), 0);
-	handlers_mount(server, business, control);
-	assert_int_equal(http_server_start(server), 0);
+	served_start(&served, WORKERS, QUEUE_MAX);
 	return 0;
 }
 
 static int stop(void **state)
 {
-	int err = step_switch(0, false);
-
 	(void)state;
-	http_server_stop(server, 1000);
-	http_pool_stop(business, 1000);
-	http_pool_stop(control, 1000);
-	dup2(stderr_fd, STDERR_FILENO);
-	close(stderr_fd);
-	close(log_fd);
-	return err;
+	return served_stop(&served);
 }
 
 static void expect(const char *target, int status, const char *body)
 {
 	struct client_response response;
 
-	client_get(server, target, &response);
+	client_get(served.server, target, &response);
 	assert_int_equal(response.status, status);
 	assert_string_equal(response.body, body);
 	assert_non_null(strstr(response.head, "\r\nContent-Type: text/plain; charset=utf-8\r\n"));
@@ -145,7 +96,7 @@ static void expect_later(int fd)
 static void hang_every_worker(int *hung)
 {
 	for (int i = 0; i < WORKERS; i++) {
-		hung[i] = client_ask(server, "/");
+		hung[i] = client_ask(served.server, "/");
 		await(start_count, i + 1);
 	}
 }
@@ -170,7 +121,7 @@ static void logs_the_same_when_a_worker_serves(void **state)
 static void goto_switches(void **state)
 {
 	struct client_response response;
-	int fd = client_connect(server);
+	int fd = client_connect(served.server);
 	bool fixed;
 
 	(void)state;
@@ -218,7 +169,7 @@ static void goto_alone_tells_the_step(void **state)
 
 	(void)state;
 	assert_int_equal(step_switch(STEP_OF_fault_cpu, true), 0);
-	client_get(server, "/goto", &response);
+	client_get(served.server, "/goto", &response);
 	assert_int_equal(response.status, 200);
 	assert_int_equal(strncmp(response.body, "step 2 (fixed)\n", 15), 0);
 	for (int step = 0; step < STEP_COUNT; step++)
@@ -233,15 +184,15 @@ static void leaving_answers_what_hangs_with_every_worker_stuck(void **state)
 	(void)state;
 	expect("/goto?step=1", 200, "switched to step 1\n");
 	hang_every_worker(hung);
-	hung[WORKERS] = client_ask(server, "/");
+	hung[WORKERS] = client_ask(served.server, "/");
 	await(queued_count, 1);
-	client_get(server, "/", &response);
+	client_get(served.server, "/", &response);
 	assert_int_equal(response.status, 503);
 	assert_non_null(strstr(response.body, "/goto?step=0"));
 	expect("/goto?step=0", 200, "switched to step 0\n");
 	for (int i = 0; i < WORKERS + QUEUE_MAX; i++)
 		expect_later(hung[i]);
-	assert_int_equal(count_in_log("Request processed in "), WORKERS + QUEUE_MAX);
+	assert_int_equal(served_log_count(&served, "Request processed in "), WORKERS + QUEUE_MAX);
 }
 
 static void does_not_serve_a_client_that_left_the_queue(void **state)
@@ -251,7 +202,7 @@ static void does_not_serve_a_client_that_left_the_queue(void **state)
 	(void)state;
 	expect("/goto?step=1", 200, "switched to step 1\n");
 	hang_every_worker(hung);
-	gone = client_ask(server, "/");
+	gone = client_ask(served.server, "/");
 	await(queued_count, 1);
 	close(gone);
 	await(queued_count, 0);
@@ -280,7 +231,7 @@ static void fails_as_a_go_server_panics(void **state)
 {
 	struct client_response response;
 	struct rlimit limit;
-	int fd = client_connect(server);
+	int fd = client_connect(served.server);
 
 	(void)state;
 	unsetenv("TMPDIR");

@@ -1,16 +1,15 @@
 /* The patient's requests, counted: by what they were, how they ended, and how long they took. */
 #include "../http/client.h"
+#include "../support/served.h"
 #include "../support/read_metrics.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "app/handlers.h"
 #include "app/metrics.h"
 #include "app/step.h"
 #include "common/clock.h"
@@ -19,8 +18,7 @@
 #define THREADS 8
 #define REQUESTS 20000
 
-static struct http_server *server;
-static struct http_pool *business, *control;
+static struct served served;
 
 static struct strbuf collect(void)
 {
@@ -133,21 +131,11 @@ static void none_is_lost_between_threads(void **state)
 		    THREADS * REQUESTS / 1e6);
 }
 
-/* ---- by requests; what they log goes into a file in memory ---- */
-
-static int log_fd, stderr_fd;
+/* ---- by requests ---- */
 
 static int begun_count(void)
 {
-	char log[4096], *at = log;
-	ssize_t len_bytes = pread(log_fd, log, sizeof(log) - 1, 0);
-	int count = 0;
-
-	assert_true(len_bytes >= 0);
-	log[len_bytes] = '\0';
-	for (; (at = strstr(at, "Starting processing")); at++)
-		count++;
-	return count;
+	return served_log_count(&served, "Starting processing");
 }
 
 static int connection_count(void)
@@ -184,7 +172,7 @@ static void an_answer_counts_before_it_is_sent(void **state)
 
 	(void)state;
 	for (int i = 1; i <= 3; i++) {
-		client_get(server, "/", &response);
+		client_get(served.server, "/", &response);
 		assert_int_equal(response.status, 200);
 		assert_int_equal((int)metric(sample), before + i);
 	}
@@ -194,7 +182,7 @@ static void a_failure_counts(void **state)
 {
 	struct rlimit limit, low;
 	struct client_response response;
-	int fd = client_connect(server), first_free;
+	int fd = client_connect(served.server), first_free;
 
 	(void)state;
 	unsetenv("TMPDIR");
@@ -238,8 +226,8 @@ static void a_client_that_leaves_counts_when_its_request_ends(void **state)
 
 	(void)state;
 	assert_int_equal(step_switch(STEP_OF_fault_mutex, false), 0);
-	leaves = client_ask(server, "/");
-	stays = client_ask(server, "/");
+	leaves = client_ask(served.server, "/");
+	stays = client_ask(served.server, "/");
 	await(begun_count, 2);
 	close(leaves);
 	await(connection_count, 1);
@@ -254,33 +242,15 @@ static void a_client_that_leaves_counts_when_its_request_ends(void **state)
 
 static int start(void **state)
 {
-	const struct http_server_config config = {"127.0.0.1:0", 2, "test"};
-	const struct http_pool_config workers = {"worker", 2, 8, NULL};
-	const struct http_pool_config switches = {"control", 1, 8, NULL};
-
 	(void)state;
-	stderr_fd = dup(STDERR_FILENO);
-	log_fd = memfd_create("log", MFD_CLOEXEC);
-	dup2(log_fd, STDERR_FILENO);
-	assert_int_equal(http_server_create(&config, &server), 0);
-	assert_int_equal(http_pool_create(&workers, &business), 0);
-	assert_int_equal(http_pool_create(&switches, &control), 0);
-	handlers_mount(server, business, control);
-	return http_server_start(server);
+	served_start(&served, 2, 8);
+	return 0;
 }
 
 static int stop(void **state)
 {
-	int err = step_switch(0, false);
-
 	(void)state;
-	http_server_stop(server, 1000);
-	http_pool_stop(business, 1000);
-	http_pool_stop(control, 1000);
-	dup2(stderr_fd, STDERR_FILENO);
-	close(stderr_fd);
-	close(log_fd);
-	return err;
+	return served_stop(&served);
 }
 
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, start, stop)

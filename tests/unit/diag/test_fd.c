@@ -1,4 +1,5 @@
 /* What is open now, as a profile and as text. */
+#include "../support/fds.h"
 #include "../support/read_profile.h"
 #include "../support/test.h"
 
@@ -284,14 +285,6 @@ static void test_all_is_there_with_no_descriptor_left(void **state)
 	assert_int_equal(status, 0);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	probe_thread_init();
-	assert_int_equal(modules_init(), 0);
-	return probe_fd_start();
-}
-
 int main(void)
 {
 	const struct CMUnitTest before_the_start[] = {
@@ -309,5 +302,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests(before_the_start, NULL, NULL) ||
-	       cmocka_run_group_tests(tests, set_up, NULL);
+	       cmocka_run_group_tests(tests, fds_set_up, NULL);
 }

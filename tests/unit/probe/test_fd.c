@@ -1,4 +1,5 @@
 /* The list of open descriptors, against every way to open and to close one. */
+#include "../support/fds.h"
 #include "../support/test.h"
 
 #include <dirent.h>
@@ -22,8 +23,6 @@
 
 #include "common/clock.h"
 #include "probe/fd.h"
-#include "probe/modules.h"
-#include "probe/thread.h"
 
 int __open_2(const char *path, int flags);
 
@@ -349,14 +348,6 @@ static void test_exhaustion_adds_nothing(void **state)
 	close_it(server);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	probe_thread_init();
-	assert_int_equal(modules_init(), 0);
-	return probe_fd_start();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,5 +363,5 @@ int main(void)
 		cmocka_unit_test(test_exhaustion_adds_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, fds_set_up, NULL);
 }

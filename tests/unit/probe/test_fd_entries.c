@@ -1,5 +1,6 @@
 /* Who opened a descriptor and where, as others open and close beside. */
 #include "../support/read_dump.h"
+#include "../support/fds.h"
 #include "../support/test.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 
 #include "common/clock.h"
 #include "probe/fd.h"
-#include "probe/modules.h"
 #include "probe/thread.h"
 
 static struct probe_fd read_open(int fd)
@@ -261,14 +261,6 @@ static void test_who_reads_meanwhile_sees_whole_entries(void **state)
 		assert_false(is_open(first + i));
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	probe_thread_init();
-	assert_int_equal(modules_init(), 0);
-	return probe_fd_start();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,5 +272,5 @@ int main(void)
 		cmocka_unit_test(test_who_reads_meanwhile_sees_whole_entries),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, fds_set_up, NULL);
 }
