@@ -12,19 +12,20 @@
 
 #define NAME_BYTES_ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
-static bool is_shown(const char *name)
+bool capture_name_is_plain(const char *name)
 {
 	size_t len_bytes = strspn(name, NAME_BYTES_ALLOWED);
 
-	return name[0] != '.' && name[len_bytes] == '\0' && len_bytes < CAPTURE_NAME_BYTES;
+	return len_bytes > 0 && name[0] != '.' && name[len_bytes] == '\0' &&
+	       len_bytes < CAPTURE_NAME_BYTES && !strstr(name, "..");
 }
 
 static bool look_at(int directory_fd, const char *name, struct capture *capture)
 {
 	struct stat st;
 
-	if (!is_shown(name) || fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-		!S_ISREG(st.st_mode))
+	if (!capture_name_is_plain(name) ||
+		fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
 		return false;
 	memcpy(capture->name, name, strlen(name) + 1);
 	capture->size_bytes = st.st_size;

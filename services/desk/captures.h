@@ -2,7 +2,7 @@
  * captures: what lies in the captures directory, as far as the desk shows it.
  *
  * Shape:     regular files whose names have nothing but letters, digits, ".", "_" and "-", do not
- *            begin with a "." and are shorter than CAPTURE_NAME_BYTES; newest first.
+ *            begin with a "." nor have "..", and are shorter than CAPTURE_NAME_BYTES; newest first.
  * Returns:   captures_list() 0, or -errno where the directory could not be read.
  * Ownership: the caller frees the list with free(); it is NULL where there is none.
  * Thread:    MT-Safe; may block on the disk.
@@ -24,6 +24,8 @@ struct capture {
 
 int captures_list(const char *directory, struct capture **captures, size_t *count)
 	__attribute__((warn_unused_result));
+/* Whether it is a name of that shape; there may be no such file. */
+bool capture_name_is_plain(const char *name);
 /* Whether the viewer opens it. */
 bool capture_is_trace(const struct capture *capture);
 
