@@ -19,6 +19,7 @@
 
 struct files_guard {
 	h2o_handler_t super;
+	const struct http_server *server;
 	const struct http_files *files;
 	h2o_iovec_t root;       /* the directory, with a slash at its end */
 	h2o_handler_t *guarded; /* h2o's */
@@ -109,7 +110,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 	char local[PATH_MAX];
 	int error = -ENOENT;
 
-	if (http_router_refuse_malformed(req))
+	if (http_router_refuse_early(guard->server, req))
 		return 0;
 	/* Shorter is the directory without its slash: h2o opens nothing, and adds it. */
 	if (req->path_normalized.len == strlen(guard->files->path))
@@ -172,6 +173,7 @@ void http_server_add_files(struct http_server *server, const struct http_files *
 	guard = (struct files_guard *)h2o_create_handler(path, sizeof(*guard));
 	guard->super.on_req = on_request;
 	guard->super.dispose = dispose;
+	guard->server = server;
 	guard->files = files;
 	guard->root = h2o_strdup_slashed(NULL, files->directory, SIZE_MAX);
 	add_headers(guard, path);

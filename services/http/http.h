@@ -102,6 +102,22 @@ typedef void http_answers_visit(
 	const char *path, const uint64_t counts[HTTP_STATUS_CLASSES], void *context);
 void http_answers_for_each(http_answers_visit *visit, void *context);
 
+/* ---- gate: whom a server turns away, whatever they ask for ---- */
+
+/* As the client wrote them; NULL where there is none. */
+struct http_caller {
+	unsigned method; /* enum http_method; 0: another */
+	const char *path;
+	const char *host, *origin, *fetch_site; /* Host, Origin, Sec-Fetch-Site */
+};
+/*
+ * Loop thread, before each request, for a file too; must not block. Returns 0, or the status to
+ * refuse it with, and SENTENCE says why (with a newline; it outlives the server).
+ */
+typedef int http_gate(const struct http_caller *caller, const char **sentence);
+/* Before http_server_start(). */
+void http_server_set_gate(struct http_server *server, http_gate *gate);
+
 /* ---- watching: what becomes of each request, for a trace ---- */
 
 /*

@@ -117,6 +117,7 @@ struct http_server {
 	struct http_route *routes;
 	struct http_answers **answers; /* of each route */
 	size_t route_count;
+	http_gate *gate; /* NULL: everybody may come */
 	struct http_loop *loops;
 	unsigned loop_count;
 	unsigned started_count;
@@ -280,8 +281,8 @@ void http_response_cut(struct http_job *job);
 
 /* ---- router.c ---- */
 
-/* Returns whether REQ was refused for what it is, before its path is looked up. */
-bool http_router_refuse_malformed(h2o_req_t *req);
+/* Returns whether REQ was refused for what it is, or by the gate, before its path is looked up. */
+bool http_router_refuse_early(const struct http_server *server, h2o_req_t *req);
 int http_router_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 struct http_router {

@@ -36,6 +36,7 @@ static const char *reason_of(int status)
 		{413, "Content Too Large"},
 		{414, "URI Too Long"},
 		{415, "Unsupported Media Type"},
+		{421, "Misdirected Request"},
 		{429, "Too Many Requests"},
 		{500, "Internal Server Error"},
 		{501, "Not Implemented"},

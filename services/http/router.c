@@ -72,7 +72,7 @@ static const char *allow_header(unsigned methods)
 	return texts[methods];
 }
 
-bool http_router_refuse_malformed(h2o_req_t *req)
+static bool refuse_malformed(h2o_req_t *req)
 {
 	size_t query_bytes = req->query_at == SIZE_MAX ? 0 : req->path.len - req->query_at - 1;
 
@@ -93,13 +93,51 @@ bool http_router_refuse_malformed(h2o_req_t *req)
 	return false;
 }
 
+static const char *copy_header(h2o_req_t *req, const char *name)
+{
+	ssize_t at = h2o_find_header_by_str(&req->headers, name, strlen(name), SIZE_MAX);
+
+	return at < 0 ? NULL
+		      : h2o_strdup(&req->pool, req->headers.entries[at].value.base,
+				req->headers.entries[at].value.len)
+				.base;
+}
+
+static bool refuse_at_gate(const struct http_server *server, h2o_req_t *req)
+{
+	const char *sentence;
+	struct http_caller caller;
+	int status;
+
+	if (!server->gate)
+		return false;
+	caller = (struct http_caller){
+		.method = method_of(req),
+		.path = h2o_strdup(&req->pool, req->path_normalized.base, req->path_normalized.len)
+				.base,
+		.host = h2o_strdup(&req->pool, req->input.authority.base, req->input.authority.len)
+				.base,
+		.origin = copy_header(req, "origin"),
+		.fetch_site = copy_header(req, "sec-fetch-site"),
+	};
+	status = server->gate(&caller, &sentence);
+	if (status)
+		http_response_refuse(req, status, NULL, sentence);
+	return status != 0;
+}
+
+bool http_router_refuse_early(const struct http_server *server, h2o_req_t *req)
+{
+	return refuse_malformed(req) || refuse_at_gate(server, req);
+}
+
 int http_router_on_request(h2o_handler_t *self, h2o_req_t *req)
 {
 	const struct http_server *server = ((struct http_router *)self)->server;
 	unsigned method = method_of(req);
 	struct match match;
 
-	if (http_router_refuse_malformed(req))
+	if (http_router_refuse_early(server, req))
 		return 0;
 	match = match_route(server, req->path_normalized, method);
 	if (match.route)

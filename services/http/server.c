@@ -182,6 +182,11 @@ void http_server_add_routes(
 		server->answers[server->route_count++] = http_answers_of(routes[i].path);
 }
 
+void http_server_set_gate(struct http_server *server, http_gate *gate)
+{
+	server->gate = gate;
+}
+
 static int start_loop(struct http_server *server, unsigned index)
 {
 	struct http_loop *loop = &server->loops[index];
