@@ -6,6 +6,8 @@
 
 #include "common/log.h"
 #include "debug/debug.h"
+#include "desk/guard.h"
+#include "desk/hub.h"
 #include "desk/pages.h"
 #include "http/program.h"
 
@@ -13,7 +15,7 @@
 #define POOL_WAIT_MS 100
 
 struct settings {
-	const char *listen;
+	const char *listen, *hosts;
 	struct pages_config pages;
 };
 
@@ -22,6 +24,8 @@ struct settings {
 static const struct config_entry entries[] = {
 	{"DESK_LISTEN", CONFIG_STRING, SETTING(listen), "127.0.0.1:8000", 0, 0,
 		"address and port to listen on"},
+	{"DESK_HOSTS", CONFIG_STRING, SETTING(hosts), "", 0, 0,
+		"more names that it is opened by, divided by commas"},
 	{"DESK_CAPTURES", CONFIG_STRING, SETTING(pages.captures), "profiles/captures", 0, 0,
 		"directory of the captures"},
 	{"DESK_WWW", CONFIG_STRING, SETTING(pages.www), "services/desk/www", 0, 0,
@@ -65,7 +69,9 @@ static int start(const struct settings *settings)
 	}
 	err = start_pools();
 	if (!err) {
+		guard_mount(desk.server, settings->hosts);
 		debug_mount(desk.server, desk.debug);
+		hub_mount(desk.server);
 		pages_mount(desk.server, desk.pages, &settings->pages);
 		err = http_server_start(desk.server);
 	}
@@ -88,6 +94,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	log_printf("HTTP server started on %s", program_spell_listen(settings.listen));
 	log_printf("%s: draining", strsignal(program_await_end()));
+	hub_stop();
 	http_server_stop(desk.server, DRAIN_MS);
 	http_pool_stop(desk.pages, POOL_WAIT_MS);
 	http_pool_stop(desk.debug, POOL_WAIT_MS);
