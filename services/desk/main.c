@@ -9,13 +9,15 @@
 #include "desk/guard.h"
 #include "desk/hub.h"
 #include "desk/pages.h"
+#include "desk/source.h"
+#include "desk/threads.h"
 #include "http/program.h"
 
 #define DRAIN_MS 1000
 #define POOL_WAIT_MS 100
 
 struct settings {
-	const char *listen, *hosts;
+	const char *listen, *hosts, *patient, *sources;
 	struct pages_config pages;
 };
 
@@ -26,12 +28,18 @@ static const struct config_entry entries[] = {
 		"address and port to listen on"},
 	{"DESK_HOSTS", CONFIG_STRING, SETTING(hosts), "", 0, 0,
 		"more names that it is opened by, divided by commas"},
+	{"DESK_PATIENT", CONFIG_STRING, SETTING(patient), "http://127.0.0.1:6060", 0, 0,
+		"base URL of the patient"},
 	{"DESK_CAPTURES", CONFIG_STRING, SETTING(pages.captures), "profiles/captures", 0, 0,
 		"directory of the captures"},
 	{"DESK_WWW", CONFIG_STRING, SETTING(pages.www), "services/desk/www", 0, 0,
 		"directory of the pages"},
 	{"DESK_VIEWER", CONFIG_STRING, SETTING(pages.viewer), "build/viewer", 0, 0,
 		"directory of the viewer's engine; docker/viewer.sh fills it"},
+	{"DESK_LABS", CONFIG_STRING, SETTING(pages.labs), "build/labs", 0, 0,
+		"directory of the workshop's texts; docker/labs/render fills it"},
+	{"DESK_SOURCES", CONFIG_STRING, SETTING(sources), ".", 0, 0,
+		"directory that holds the patient's services/"},
 };
 
 static const struct program program = {"sickbay-desk",
@@ -40,7 +48,7 @@ static const struct program program = {"sickbay-desk",
 
 static struct {
 	struct http_server *server;
-	struct http_pool *pages, *debug;
+	struct http_pool *pages, *dumps, *debug;
 } desk;
 
 static int start_pools(void)
@@ -49,6 +57,11 @@ static int start_pools(void)
 		&(struct http_pool_config){.name = "page", .thread_count = 2, .queue_max = 256},
 		&desk.pages);
 
+	if (!err)
+		err = http_pool_create(
+			&(struct http_pool_config){
+				.name = "dump", .thread_count = 2, .queue_max = 16},
+			&desk.dumps);
 	if (err)
 		return err;
 	return http_pool_create(&(struct http_pool_config){.name = "debug",
@@ -72,9 +85,12 @@ static int start(const struct settings *settings)
 		guard_mount(desk.server, settings->hosts);
 		debug_mount(desk.server, desk.debug);
 		hub_mount(desk.server);
-		pages_mount(desk.server, desk.pages, &settings->pages);
-		err = http_server_start(desk.server);
+		pages_mount(desk.server, &settings->pages);
+		source_mount(desk.server, desk.pages, settings->sources);
+		err = threads_mount(desk.server, desk.dumps, settings->patient);
 	}
+	if (!err)
+		err = http_server_start(desk.server);
 	if (err)
 		log_printf("cannot start: %s", strerror(-err));
 	return err;
@@ -96,7 +112,9 @@ int main(int argc, char **argv)
 	log_printf("%s: draining", strsignal(program_await_end()));
 	hub_stop();
 	http_server_stop(desk.server, DRAIN_MS);
+	threads_stop();
 	http_pool_stop(desk.pages, POOL_WAIT_MS);
+	http_pool_stop(desk.dumps, POOL_WAIT_MS);
 	http_pool_stop(desk.debug, POOL_WAIT_MS);
 	log_puts("Desk stopped");
 	return EXIT_SUCCESS;

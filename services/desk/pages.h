@@ -1,10 +1,11 @@
 /*
  * pages: the desk's own pages and files.
  *
- *     /             what was captured, newest first
- *     /captures/    the captures themselves, read only
- *     /viewer/      the viewer of traces; /viewer/perfetto/ is the engine it stands on
- *     /assets/      what the pages share
+ *     /               the desk; /threads.html and /source.html beside it
+ *     /labs/          the texts of the workshop
+ *     /captures/      the captures themselves, read only
+ *     /viewer/        the viewer of traces; /viewer/perfetto/ is the engine it stands on
+ *     /assets/        what the pages share
  *
  * What lies there forbids the browser to fetch anything from elsewhere, in its errors too. A capture
  * is never shown as a page, whatever is in it.
@@ -19,10 +20,12 @@ struct pages_config {
 	const char *captures;
 	const char *www;    /* services/desk/www */
 	const char *viewer; /* what docker/viewer.sh makes */
+	const char *labs;   /* what docker/labs/render makes */
 };
 
-/* Before http_server_start(); CONFIG's strings and POOL must outlive the server. Main thread only. */
-void pages_mount(
-	struct http_server *server, struct http_pool *pool, const struct pages_config *config);
+/* Before http_server_start(); CONFIG's strings must outlive the server. Main thread only. */
+void pages_mount(struct http_server *server, const struct pages_config *config);
+/* For other answers of the desk's: what all of its pages have. 4 of the job's 8 headers. */
+void pages_add_headers(struct http_job *job);
 
 #endif

@@ -1,4 +1,4 @@
-/* The desk's pages over real sockets: the list of captures, and what lies behind it. */
+/* The desk's pages over real sockets, and what lies behind them. */
 #include "../http/client.h"
 
 #include <fcntl.h>
@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/strbuf.h"
 #include "desk/captures.h"
 #include "desk/pages.h"
 
@@ -19,8 +20,8 @@
 #define NO_SNIFFING "\r\nx-content-type-options: nosniff\r\n"
 
 static char captures[] = "/tmp/sickbay-captures-XXXXXX";
+static char www[] = "services/desk/www"; /* what it names may change, not the name */
 static struct http_server *server;
-static struct http_pool *pool;
 
 static void write_capture(const char *name, size_t len_bytes, time_t modified)
 {
@@ -47,15 +48,13 @@ static int empty(void **state)
 
 static int start(void **state)
 {
-	static const struct pages_config config = {captures, "services/desk/www", "/nonexistent"};
+	static const struct pages_config config = {captures, www, "/nonexistent", "/nonexistent"};
 	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
-	const struct http_pool_config threads = {"page", 1, 8, NULL};
 
 	(void)state;
 	assert_non_null(mkdtemp(captures));
 	assert_int_equal(http_server_create(&listen, &server), 0);
-	assert_int_equal(http_pool_create(&threads, &pool), 0);
-	pages_mount(server, pool, &config);
+	pages_mount(server, &config);
 	assert_int_equal(http_server_start(server), 0);
 	return 0;
 }
@@ -66,7 +65,6 @@ static int stop(void **state)
 
 	(void)state;
 	http_server_stop(server, 1000);
-	http_pool_stop(pool, 1000);
 	snprintf(command, sizeof(command), "rm -rf %s", captures);
 	return system(command);
 }
@@ -143,37 +141,41 @@ static void leaves_out_what_is_no_file(void **state)
 	free(list);
 }
 
-static void home_links_to_everything(void **state)
+static void pages_are_those_of_the_folder(void **state)
+{
+	static const struct {
+		const char *target, *file;
+	} pages[] = {
+		{"/", "services/desk/www/index.html"},
+		{"/threads.html", "services/desk/www/threads.html"},
+		{"/source.html?file=services/app/main.c", "services/desk/www/source.html"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		struct client_response response = get(pages[i].target);
+		struct strbuf wanted = STRBUF_INIT;
+
+		assert_int_equal(strbuf_read_file(&wanted, pages[i].file, 1 << 16), 0);
+		assert_int_equal(response.status, 200);
+		expect_in(response.head, "\r\nContent-Type: text/html; charset=utf-8\r\n");
+		expect_in(response.head, PAGE_POLICY);
+		expect_in(response.head, NO_SNIFFING);
+		assert_string_equal(response.body, wanted.data);
+		strbuf_free(&wanted);
+	}
+}
+
+static void page_that_cannot_be_read_says_where_it_should_be(void **state)
 {
 	struct client_response response;
 
 	(void)state;
-	write_capture("step-2.pftrace", 1600000, 1531403144);
-	write_capture("cpu.pb.gz", 999, 1000);
+	www[0] = 'x';
 	response = get("/");
-	assert_int_equal(response.status, 200);
-	expect_in(response.head, "\r\nContent-Type: text/html; charset=utf-8\r\n");
-	expect_in(response.head, PAGE_POLICY);
-	expect_in(response.body, "<td class=\"name\">step-2.pftrace<td class=\"size\">1.6 MB");
-	expect_in(response.body, "<time datetime=\"2018-07-12T13:45:44Z\">");
-	expect_in(response.body, "href=\"/viewer/?url=/captures/step-2.pftrace\"");
-	expect_in(response.body, "<td class=\"name\">cpu.pb.gz<td class=\"size\">999 B");
-	expect_in(response.body, "<a download href=\"/captures/cpu.pb.gz\">");
-	assert_null(strstr(response.body, "url=/captures/cpu.pb.gz"));
-	assert_int_equal(get("/captures/cpu.pb.gz").body_len_bytes, 999);
-}
-
-static void home_says_what_to_do_where_nothing_is(void **state)
-{
-	struct client_response response = get("/");
-
-	(void)state;
-	assert_int_equal(response.status, 200);
-	expect_in(response.body, "Nothing was captured yet");
-	assert_int_equal(rmdir(captures), 0);
-	response = get("/");
+	www[0] = 's';
 	assert_int_equal(response.status, 500);
-	expect_in(response.body, "cannot be read: No such file or directory");
+	expect_in(response.body, "xervices/desk/www/index.html cannot be read: No such file");
 	expect_in(response.head, PAGE_POLICY);
 }
 
@@ -192,35 +194,6 @@ static void captures_are_no_pages(void **state)
 		expect_in(response.head, "\r\ncontent-disposition: attachment\r\n");
 		expect_in(response.head, NO_SNIFFING);
 	}
-}
-
-static sem_t busy, resume;
-
-static void keep_busy(void *data)
-{
-	(void)data;
-	sem_post(&busy);
-	client_await(&resume);
-}
-
-static void home_has_its_policy_when_refusing(void **state)
-{
-	struct client_response response;
-	size_t calls_count = 1;
-
-	(void)state;
-	sem_init(&busy, 0, 0);
-	sem_init(&resume, 0, 0);
-	assert_int_equal(http_pool_call(pool, keep_busy, NULL), 0);
-	client_await(&busy);
-	while (http_pool_call(pool, keep_busy, NULL) == 0)
-		calls_count++;
-	response = get("/");
-	for (size_t i = 0; i < calls_count; i++)
-		sem_post(&resume);
-	assert_int_equal(response.status, 503);
-	expect_in(response.head, PAGE_POLICY);
-	expect_in(response.head, NO_SNIFFING);
 }
 
 static void serves_the_viewer_without_its_engine(void **state)
@@ -247,10 +220,9 @@ int main(void)
 		TEST(lists_the_newest_first),
 		TEST(shows_only_plain_names),
 		TEST(leaves_out_what_is_no_file),
-		TEST(home_links_to_everything),
-		TEST(home_says_what_to_do_where_nothing_is),
+		TEST(pages_are_those_of_the_folder),
+		TEST(page_that_cannot_be_read_says_where_it_should_be),
 		TEST(captures_are_no_pages),
-		TEST(home_has_its_policy_when_refusing),
 		TEST(serves_the_viewer_without_its_engine),
 	};
 

@@ -1,18 +1,18 @@
-// The list of captures: times as the reader's clock shows them, and the way to ui.perfetto.dev.
-import {fetchTrace, handOver, nameOf} from './handover.js';
+// The desk: its panels, each a module with mount(element, hub, post). One that fails leaves the others
+// alone.
+import {hub, post} from './hub.js';
 
-for (const time of document.querySelectorAll('time'))
-	time.textContent = new Date(time.dateTime).toLocaleString();
+async function mount(name) {
+	const body = document.querySelector(`#${name} .body`);
 
-document.addEventListener('click', async event => {
-	const link = event.target.closest('a.handover');
-
-	if (!link)
-		return;
-	event.preventDefault();
 	try {
-		await handOver(nameOf(link.href), () => fetchTrace(link.href));
+		(await import(`./${name}.js`)).mount(body, hub, post);
 	} catch (error) {
-		alert(error.message);
+		body.replaceChildren(Object.assign(document.createElement('p'),
+			{className: 'empty', textContent: 'This part of the page does not work; load it again.'}));
+		console.error(error);
 	}
-});
+}
+
+await Promise.all(['patient', 'vitals', 'captures'].map(mount));
+hub.open();

@@ -1,0 +1,77 @@
+// What the desk tells every open page, and how a page asks it for something.
+const AGAIN_MS = 2000;
+// A stream that begins anew at once, as after a restart, is no news.
+const PATIENCE_MS = 700;
+
+const listeners = new Map(); // event -> functions
+let source = null;
+let silence = null; // a timer while the stream is interrupted
+
+function heard(isHeard) {
+	const banner = document.getElementById('banner');
+
+	clearTimeout(silence);
+	silence = null;
+	if (isHeard)
+		banner.textContent = '';
+	else
+		silence = setTimeout(() => {
+			banner.textContent = 'The desk does not answer. What is shown here may be old; the page goes on by itself.';
+		}, PATIENCE_MS);
+}
+
+export const hub = {
+	// FN is called with the object of each EVENT. Those that the desk keeps come again with each connection.
+	on(event, fn) {
+		const tell = message => fn(JSON.parse(message.data));
+
+		listeners.set(event, [...(listeners.get(event) ?? []), tell]);
+		source?.addEventListener(event, tell);
+	},
+
+	// After those who must not miss the first word have come.
+	open() {
+		source = new EventSource('/events');
+		for (const [event, functions] of listeners)
+			for (const tell of functions)
+				source.addEventListener(event, tell);
+		source.addEventListener('open', () => heard(true));
+		source.addEventListener('error', () => {
+			if (!silence)
+				heard(false);
+			// Otherwise the browser tries again itself.
+			if (source.readyState === EventSource.CLOSED)
+				setTimeout(hub.open, AGAIN_MS);
+		});
+	},
+};
+
+// Shows SENTENCE until the reader or the next one sends it away; '' shows none.
+export function say(sentence) {
+	const box = document.getElementById('sentence');
+	const close = document.createElement('button');
+
+	box.replaceChildren();
+	if (!sentence)
+		return;
+	close.textContent = 'Close';
+	close.addEventListener('click', () => say(''));
+	box.append(Object.assign(document.createElement('p'), {textContent: sentence}), close);
+}
+
+// Asks the desk to do something. FIELDS: an object. Returns whether it did; if not, its sentence is shown.
+export async function post(path, fields = {}) {
+	let refusal = '';
+
+	try {
+		const response = await fetch(path, {method: 'POST', body: new URLSearchParams(fields)});
+		const text = (await response.text()).trim();
+
+		if (!response.ok)
+			refusal = text || `The desk answered ${response.status}.`;
+	} catch {
+		refusal = 'The desk does not answer; try again when it is back.';
+	}
+	say(refusal);
+	return !refusal;
+}
