@@ -46,8 +46,7 @@ static int explain(int err, const char *name, struct capture_error *error)
 	return err;
 }
 
-static int explain_directory(
-	int err, const struct capture_store *store, struct capture_error *error)
+int capture_store_explain(const struct capture_store *store, int err, struct capture_error *error)
 {
 	if (err == -ENOSPC)
 		return explain(err, "the capture", error);
@@ -188,7 +187,7 @@ int capture_part_begin(const struct capture_store *store, const char *name,
 		return err;
 	part->directory_fd = open_directory(store);
 	if (part->directory_fd < 0)
-		return explain_directory(part->directory_fd, store, error);
+		return capture_store_explain(store, part->directory_fd, error);
 	name_part(part_name, name);
 	part->fd = openat(part->directory_fd, part_name,
 		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -196,7 +195,8 @@ int capture_part_begin(const struct capture_store *store, const char *name,
 		return 0;
 	err = -errno;
 	close(part->directory_fd);
-	return err == -EEXIST ? explain(err, name, error) : explain_directory(err, store, error);
+	return err == -EEXIST ? explain(err, name, error)
+			      : capture_store_explain(store, err, error);
 }
 
 int capture_part_write(

@@ -37,6 +37,8 @@ struct capture_part {
 
 /* Removes the parts that a desk left which was killed; while none is under way. */
 void capture_store_clean(const struct capture_store *store);
+/* Why the directory cannot be read or written. Returns ERR. */
+int capture_store_explain(const struct capture_store *store, int err, struct capture_error *error);
 /* Of all files, hidden ones too; 0 where there is no directory. */
 int64_t capture_store_total_bytes(const struct capture_store *store);
 int capture_store_delete(const struct capture_store *store, const char *name,

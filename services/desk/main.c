@@ -6,9 +6,14 @@
 
 #include "common/log.h"
 #include "debug/debug.h"
+#include "desk/capture_news.h"
+#include "desk/capture_routes.h"
+#include "desk/capture_taker.h"
 #include "desk/guard.h"
 #include "desk/hub.h"
 #include "desk/pages.h"
+#include "desk/pprof.h"
+#include "desk/pprof_routes.h"
 #include "desk/source.h"
 #include "desk/threads.h"
 #include "http/program.h"
@@ -17,7 +22,8 @@
 #define POOL_WAIT_MS 100
 
 struct settings {
-	const char *listen, *hosts, *patient, *sources;
+	const char *listen, *hosts, *patient, *sources, *pprof;
+	int64_t captures_max_mib;
 	struct pages_config pages;
 };
 
@@ -32,6 +38,10 @@ static const struct config_entry entries[] = {
 		"base URL of the patient"},
 	{"DESK_CAPTURES", CONFIG_STRING, SETTING(pages.captures), "profiles/captures", 0, 0,
 		"directory of the captures"},
+	{"DESK_CAPTURES_MAX_MIB", CONFIG_INT, SETTING(captures_max_mib), "1024", 1, 1 << 20,
+		"how much the captures may fill, in MiB; nothing is deleted for it"},
+	{"DESK_PPROF", CONFIG_STRING, SETTING(pprof), "pprof", 0, 0,
+		"the pprof that shows captures, by its name in PATH or its path"},
 	{"DESK_WWW", CONFIG_STRING, SETTING(pages.www), "services/desk/www", 0, 0,
 		"directory of the pages"},
 	{"DESK_VIEWER", CONFIG_STRING, SETTING(pages.viewer), "build/viewer", 0, 0,
@@ -48,7 +58,8 @@ static const struct program program = {"sickbay-desk",
 
 static struct {
 	struct http_server *server;
-	struct http_pool *pages, *dumps, *debug;
+	struct http_pool *pages, *dumps, *pprof, *debug;
+	struct capture_store store;
 } desk;
 
 static int start_pools(void)
@@ -62,6 +73,11 @@ static int start_pools(void)
 			&(struct http_pool_config){
 				.name = "dump", .thread_count = 2, .queue_max = 16},
 			&desk.dumps);
+	if (!err)
+		err = http_pool_create(&(struct http_pool_config){.name = "pprof",
+					       .thread_count = PPROF_SESSIONS_MAX,
+					       .queue_max = 64},
+			&desk.pprof);
 	if (err)
 		return err;
 	return http_pool_create(&(struct http_pool_config){.name = "debug",
@@ -69,6 +85,24 @@ static int start_pools(void)
 					.queue_max = 64,
 					.on_thread_start = debug_observe_thread},
 		&desk.debug);
+}
+
+static int start_captures(const struct settings *settings)
+{
+	const struct capture_taker_config taker = {.patient = settings->patient,
+		.store = &desk.store,
+		.on_end = capture_news_tell_end};
+	int err;
+
+	desk.store = (struct capture_store){.directory = settings->pages.captures,
+		.max_bytes = settings->captures_max_mib << 20};
+	pprof_init(&(struct pprof_config){.program = settings->pprof,
+		.captures = settings->pages.captures,
+		.sources = settings->sources});
+	capture_routes_mount(desk.server, desk.pages, &desk.store);
+	pprof_routes_mount(desk.server, desk.pprof);
+	err = capture_taker_start(&taker);
+	return err ? err : capture_news_start(&desk.store);
 }
 
 static int start(const struct settings *settings)
@@ -89,6 +123,8 @@ static int start(const struct settings *settings)
 		source_mount(desk.server, desk.pages, settings->sources);
 		err = threads_mount(desk.server, desk.dumps, settings->patient);
 	}
+	if (!err)
+		err = start_captures(settings);
 	if (!err)
 		err = http_server_start(desk.server);
 	if (err)
@@ -113,8 +149,12 @@ int main(int argc, char **argv)
 	hub_stop();
 	http_server_stop(desk.server, DRAIN_MS);
 	threads_stop();
+	capture_taker_stop();
+	capture_news_stop();
+	pprof_stop();
 	http_pool_stop(desk.pages, POOL_WAIT_MS);
 	http_pool_stop(desk.dumps, POOL_WAIT_MS);
+	http_pool_stop(desk.pprof, POOL_WAIT_MS);
 	http_pool_stop(desk.debug, POOL_WAIT_MS);
 	log_puts("Desk stopped");
 	return EXIT_SUCCESS;
