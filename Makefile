@@ -240,7 +240,7 @@ browser: ## The desk's pages in a real browser (TRACE=file: with that trace)
 	@docker/engine.sh
 	@docker/base-image.sh
 	@docker/viewer.sh
-	@docker/npm.sh perfetto-ui argent playwright-core
+	@docker/npm.sh perfetto-ui argent playwright-core axe-core
 	@tests/browser/run.sh
 
 test: ## lint, unit, e2e, browser; one line 'N passed, N failed' each

@@ -15,11 +15,24 @@ const CHROMIUM = {
 		'--disable-background-networking', '--disable-component-update'],
 };
 
+const AXE = fs.readFileSync(path.join(import.meta.dirname, '../../build/npm/axe-core/axe.min.js'), 'utf8');
+const GRAVE = ['serious', 'critical'];
+
 const tests = [];
 
-// OPTIONS.expected: a pattern of console errors that belong to the test.
+// OPTIONS.expected: a pattern of console errors that belong to the test; .desk: whose page it is; .screen:
+// what else a context of the browser takes, such as {colorScheme: 'dark'}.
 export function test(name, run, options = {}) {
 	tests.push({name, run, options});
+}
+
+// Throws if axe-core finds something on PAGE that keeps people from using it.
+export async function audit(page) {
+	await page.evaluate(AXE);
+	const {violations} = await page.evaluate(() => axe.run());
+
+	assert.deepEqual(violations.filter(({impact}) => GRAVE.includes(impact))
+		.flatMap(({id, nodes}) => nodes.map(node => `${id}: ${node.html} ${node.any[0]?.message ?? ''}`)), []);
 }
 
 // Watches what a page says and asks. ORIGIN is the only host it may speak to.
@@ -43,7 +56,7 @@ function watch(page, origin, expected) {
 async function runOne(browser, {name, run, options}, origins) {
 	const origin = origins[options.desk ?? 'desk'];
 	const context = await browser.newContext({
-		baseURL: origin, viewport: {width: 1280, height: 800}, acceptDownloads: true,
+		baseURL: origin, viewport: {width: 1280, height: 800}, acceptDownloads: true, ...options.screen,
 	});
 	const page = await context.newPage();
 	const complaints = watch(page, origin, options.expected);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The desk's pages in a real browser. Two desks are started, one of them without the viewer's engine,
-# with a network of their own that leads nowhere; the browser shares it. All of it is gone afterwards.
+# The desk's pages in a real browser. Two desks are started, one of them with a patient, the other without
+# one and without the viewer's engine, with a network of their own that leads nowhere; the browser shares
+# it. All of it is gone afterwards.
 #
 #   ONLY=pattern    tests whose name matches
 #   TRACE=file      the trace to look at, instead of a small one that is made for it
@@ -14,7 +15,7 @@ NAME=sickbay-browser-$$
 
 say() { echo "browser: $*"; }
 
-tear_down() { docker rm --force --volumes "$NAME" "$NAME-without" >/dev/null 2>&1 || true; }
+tear_down() { docker rm --force --volumes "$NAME" "$NAME-without" "$NAME-patient" >/dev/null 2>&1 || true; }
 
 # start_desk NAME PORT [OPTION]...
 start_desk() {
@@ -22,12 +23,12 @@ start_desk() {
 		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures:ro" "${@:3}" "sickbay-desk:$TAG" >/dev/null
 }
 
-build_desk() {
+build_images() {
 	local log
 	log=$(mktemp)
-	if ! SICKBAY_TAG=$TAG docker compose -p sickbay-browser build desk >"$log" 2>&1; then
+	if ! SICKBAY_TAG=$TAG docker compose -p sickbay-browser build app desk >"$log" 2>&1; then
 		cat "$log" >&2
-		say "the desk's image could not be built. What failed is above."
+		say "the images could not be built. What failed is above."
 		echo 'browser: 0 passed, 1 failed'
 		exit 1
 	fi
@@ -40,7 +41,7 @@ main() {
 	mkdir -p "$OUT/captures"
 	trap tear_down EXIT
 	trap 'exit 130' INT TERM HUP
-	build_desk
+	build_images
 	if [ -n "${TRACE:-}" ]; then
 		trace=$OUT/captures/$(basename "$TRACE")
 		cp "$TRACE" "$trace"
@@ -49,9 +50,13 @@ main() {
 	fi
 	chmod a+r "$trace"
 	start_desk "$NAME" 8000 --network none
-	start_desk "$NAME-without" 8001 --network "container:$NAME" --env DESK_VIEWER=/nonexistent
+	start_desk "$NAME-without" 8001 --network "container:$NAME" --env DESK_VIEWER=/nonexistent \
+		--env DESK_PATIENT=http://127.0.0.1:1
+	docker run --detach --name "$NAME-patient" --init --cap-drop ALL --network "container:$NAME" \
+		--restart always "sickbay-app:$TAG" >/dev/null
 	BROWSER_NETWORK=container:$NAME docker/dev.sh browser env "TRACE=$trace" "ONLY=${ONLY:-}" \
-		DESK=http://localhost:8000 DESK_WITHOUT=http://localhost:8001 node tests/browser/main.mjs
+		DESK=http://localhost:8000 DESK_WITHOUT=http://localhost:8001 \
+		PATIENT=http://localhost:6060 node tests/browser/main.mjs
 }
 
 main

@@ -1,0 +1,148 @@
+// Each page as it is looked at: light and dark, on a projector and on a phone. And what the threads, the
+// sources and the labs do.
+import assert from 'node:assert/strict';
+
+import {audit, test} from './harness.mjs';
+import {ask, goTo, hang} from './patient.mjs';
+
+const PAINT_MAX_BYTES = 300 * 1000;
+
+const SCREENS = {
+	projector: {viewport: {width: 1280, height: 720}, colorScheme: 'light'},
+	'dark projector': {viewport: {width: 1280, height: 720}, colorScheme: 'dark'},
+	phone: {viewport: {width: 390, height: 844}, colorScheme: 'light'},
+	'dark phone': {viewport: {width: 390, height: 844}, colorScheme: 'dark'},
+};
+
+const PAGES = {
+	desk: page => page.goto('/'),
+	threads: async page => {
+		await openHanging(page, 2);
+		await page.locator('.group', {hasText: 'update_shared_state'}).locator('summary').click();
+		await page.locator('.group[open] li', {hasText: 'update_shared_state'}).getByRole('link').click();
+		await page.locator('.listing .hit').waitFor();
+	},
+	source: async page => {
+		await page.goto('/source.html?file=services/app/faults/mutex.c&line=20#hit');
+		await page.locator('.listing .hit').waitFor();
+	},
+	labs: page => page.goto('/labs/'),
+	guide: page => page.goto('/labs/core-files.html'),
+};
+
+// The threads of a patient with COUNT requests that wait for step 1's mutex.
+async function openHanging(page, count) {
+	await goTo(1);
+	await hang(count);
+	await page.goto('/threads.html');
+}
+
+for (const [name, open] of Object.entries(PAGES))
+	for (const [screenName, screen] of Object.entries(SCREENS))
+		test(`${name} on a ${screenName} can be used by everybody`, async page => {
+			await open(page);
+			await audit(page);
+			assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+				'the page scrolls sideways');
+		}, {screen});
+
+test('desk is painted from little', async page => {
+	const requests = [];
+
+	page.on('requestfinished', request => requests.push(request));
+	await page.goto('/', {waitUntil: 'load'});
+	const sizes = await Promise.all(requests.map(request => request.sizes()));
+	const bytes = sizes.reduce((sum, {responseHeadersSize, responseBodySize}) =>
+		sum + responseHeadersSize + responseBodySize, 0);
+
+	assert.ok(bytes > 0 && bytes < PAINT_MAX_BYTES, `${bytes} bytes`);
+});
+
+test('threads name who waits for the mutex and who holds it, and show the lines', async page => {
+	await openHanging(page, 3);
+	const lock = page.getByRole('region', {name: /^mutex shared_state_lock/});
+
+	await lock.getByRole('link', {name: '3 threads wait'}).waitFor();
+	await lock.getByText(/locked it in forget_to_unlock at app\/faults\/mutex\.c:\d+/).waitFor();
+	await lock.getByText(/^up to .*, in update_shared_state at app\/faults\/mutex\.c:\d+/).waitFor();
+
+	await lock.getByRole('link', {name: /^held by thread \d+ “holder”$/}).click();
+	const holder = page.locator('.group[open]');
+
+	await holder.locator('li', {hasText: 'forget_to_unlock'}).getByRole('link').click();
+	assert.match(await holder.locator('.listing .hit').innerText(), /wait_for\(&may_unlock\)/);
+	await holder.locator('li', {hasText: 'forget_to_unlock'}).getByRole('link').click();
+	await holder.locator('.listing').waitFor({state: 'detached'});
+});
+
+test('threads count those of a leak, and say who created them', async page => {
+	await goTo(5);
+	await ask(2);
+	await page.goto('/threads.html');
+	const group = page.locator('.group', {hasText: 'wait_for_signal'});
+
+	assert.equal(await group.locator('.count').innerText(), '10 ×');
+	await group.locator('summary').click();
+	await group.locator('li', {hasText: 'start_threads'}).getByRole('link').click();
+	assert.match(await group.locator('.listing .hit').innerText(), /pthread_create/);
+});
+
+test('threads can be filtered, and looked at again', async page => {
+	await goTo(5);
+	await ask(1);
+	await page.goto('/threads.html');
+	await page.getByRole('searchbox', {name: 'Filter'}).fill('wait_for_signal leaked-3');
+	await page.getByText(/; 1 of them shown$/).waitFor();
+	assert.equal(await page.locator('.group:visible').count(), 1);
+	await ask(1);
+	await page.getByRole('button', {name: 'Look again'}).click();
+	await page.locator('.count:visible', {hasText: '10 ×'}).waitFor();
+	assert.equal(await page.locator('.group:visible').count(), 1);
+});
+
+test('threads of a patient that is away are a sentence', async page => {
+	await page.goto('/threads.html');
+	await page.getByText(/^The patient does not show its threads: .*refused/).waitFor();
+}, {desk: 'without', expected: /502 \(Bad Gateway\)/});
+
+test('a source is shown with its line, and a missing one with a sentence', async page => {
+	await page.goto('/source.html?file=services/app/faults/cpu.c&line=1');
+	assert.match(await page.locator('.listing .hit').innerText(), /Step 2/);
+	await page.goto('/source.html?file=services/app/none.c');
+	await page.getByText('services/app/none.c cannot be read among the sources here').waitFor();
+}, {expected: /404 \(Not Found\)/});
+
+test('labs list the guides, whose commands can be copied', async page => {
+	await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+	await page.goto('/labs/');
+	await page.getByRole('link', {name: /living and dead$/}).click();
+	await page.locator('.commands', {hasText: 'goto?step=1'}).getByRole('button', {name: 'Copy'}).click();
+	await page.getByRole('button', {name: 'Copied'}).waitFor();
+	assert.equal(await page.evaluate(() => navigator.clipboard.readText()),
+		"curl 'localhost:6060/goto?step=1'\ncurl -s localhost:6060/ &");
+	await page.locator('tr', {hasText: 'see the lock'}).getByRole('button', {name: 'Copy'}).click();
+	assert.equal(await page.evaluate(() => navigator.clipboard.readText()),
+		"gdb -p $APP_PID -batch -ex 'print shared_state_lock'");
+});
+
+test('links in the labs lead to what they name', async page => {
+	await page.goto('/labs/');
+	for (const guide of await page.locator('.contents a').evaluateAll(all => all.map(({href}) => href))) {
+		await page.goto(guide);
+		const links = await page.locator('main a').evaluateAll((all, origin) => all.map(({href}) => href)
+			.filter(href => href.startsWith(origin)), new URL(guide).origin);
+
+		for (const link of links) {
+			const url = new URL(link);
+
+			// The page of a source is there for any name; what it shows is not.
+			if (url.pathname === '/source.html')
+				url.pathname = '/source';
+			const response = await page.request.get(url.href);
+
+			assert.equal(response.status(), 200, `${guide} links to ${link}`);
+			if (url.hash && url.pathname.startsWith('/labs/'))
+				assert.ok((await response.text()).includes(`id="${url.hash.slice(1)}"`), `${guide} links to ${link}`);
+		}
+	}
+});
