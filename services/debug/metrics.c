@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "common/nofile.h"
 #include "debug/debug.h"
@@ -56,6 +57,7 @@ static void add_process(struct metrics_text *out)
 {
 	struct process_memory memory = process_memory();
 
+	add(out, "app_pid", METRICS_GAUGE, "Process ID, as the process itself has it.", getpid());
 	add(out, "process_start_time_seconds", METRICS_GAUGE,
 		"When the process started, in seconds since the epoch.", process_start_time_s());
 	add(out, "process_cpu_seconds_total", METRICS_COUNTER,

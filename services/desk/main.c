@@ -1,4 +1,5 @@
 /* The desk: the page that a browser opens, and the viewer of traces behind it. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +10,17 @@
 #include "desk/capture_news.h"
 #include "desk/capture_routes.h"
 #include "desk/capture_taker.h"
+#include "desk/controls.h"
 #include "desk/guard.h"
 #include "desk/hub.h"
 #include "desk/pages.h"
+#include "desk/patient.h"
 #include "desk/pprof.h"
 #include "desk/pprof_routes.h"
+#include "desk/requests.h"
 #include "desk/source.h"
 #include "desk/threads.h"
+#include "desk/vitals.h"
 #include "http/program.h"
 
 #define DRAIN_MS 1000
@@ -58,33 +63,48 @@ static const struct program program = {"sickbay-desk",
 
 static struct {
 	struct http_server *server;
-	struct http_pool *pages, *dumps, *pprof, *debug;
+	struct http_pool *pages, *controls, *dumps, *pprof, *debug;
 	struct capture_store store;
 } desk;
 
+static const struct {
+	struct http_pool **pool;
+	struct http_pool_config config;
+} pools[] = {
+	{&desk.pages, {.name = "page", .thread_count = 2, .queue_max = 256}},
+	{&desk.controls, {.name = "control", .thread_count = 2, .queue_max = 32}},
+	{&desk.dumps, {.name = "dump", .thread_count = 2, .queue_max = 16}},
+	{&desk.pprof, {.name = "pprof", .thread_count = PPROF_SESSIONS_MAX, .queue_max = 64}},
+	{&desk.debug, {"debug", 2, 64, debug_observe_thread}},
+};
+
+#define POOL_COUNT (sizeof(pools) / sizeof(pools[0]))
+
 static int start_pools(void)
 {
-	int err = http_pool_create(
-		&(struct http_pool_config){.name = "page", .thread_count = 2, .queue_max = 256},
-		&desk.pages);
+	int err = 0;
+
+	for (size_t i = 0; i < POOL_COUNT && !err; i++)
+		err = http_pool_create(&pools[i].config, pools[i].pool);
+	return err;
+}
+
+/* What speaks with the patient. */
+static int start_patient(const struct settings *settings)
+{
+	int err = patient_start(settings->patient);
 
 	if (!err)
-		err = http_pool_create(
-			&(struct http_pool_config){
-				.name = "dump", .thread_count = 2, .queue_max = 16},
-			&desk.dumps);
+		err = requests_start(settings->patient);
 	if (!err)
-		err = http_pool_create(&(struct http_pool_config){.name = "pprof",
-					       .thread_count = PPROF_SESSIONS_MAX,
-					       .queue_max = 64},
-			&desk.pprof);
-	if (err)
-		return err;
-	return http_pool_create(&(struct http_pool_config){.name = "debug",
-					.thread_count = 2,
-					.queue_max = 64,
-					.on_thread_start = debug_observe_thread},
-		&desk.debug);
+		err = controls_mount(desk.server, desk.controls, settings->patient);
+	if (!err)
+		err = threads_mount(desk.server, desk.dumps, settings->patient);
+	if (err == -EINVAL)
+		log_printf("DESK_PATIENT=%s is no address: write it as http://HOST:PORT",
+			settings->patient);
+	vitals_mount(desk.server);
+	return err;
 }
 
 static int start_captures(const struct settings *settings)
@@ -121,7 +141,7 @@ static int start(const struct settings *settings)
 		hub_mount(desk.server);
 		pages_mount(desk.server, &settings->pages);
 		source_mount(desk.server, desk.pages, settings->sources);
-		err = threads_mount(desk.server, desk.dumps, settings->patient);
+		err = start_patient(settings);
 	}
 	if (!err)
 		err = start_captures(settings);
@@ -147,15 +167,16 @@ int main(int argc, char **argv)
 	log_printf("HTTP server started on %s", program_spell_listen(settings.listen));
 	log_printf("%s: draining", strsignal(program_await_end()));
 	hub_stop();
+	controls_stop();
 	http_server_stop(desk.server, DRAIN_MS);
+	requests_stop();
+	patient_stop();
 	threads_stop();
 	capture_taker_stop();
 	capture_news_stop();
 	pprof_stop();
-	http_pool_stop(desk.pages, POOL_WAIT_MS);
-	http_pool_stop(desk.dumps, POOL_WAIT_MS);
-	http_pool_stop(desk.pprof, POOL_WAIT_MS);
-	http_pool_stop(desk.debug, POOL_WAIT_MS);
+	for (size_t i = 0; i < POOL_COUNT; i++)
+		http_pool_stop(*pools[i].pool, POOL_WAIT_MS);
 	log_puts("Desk stopped");
 	return EXIT_SUCCESS;
 }

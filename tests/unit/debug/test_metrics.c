@@ -198,6 +198,7 @@ static void agrees_with_the_process(void **state)
 
 	(void)state;
 	text = scrape();
+	assert_int_equal((int)read_metric(&text, "app_pid"), getpid());
 	assert_int_equal((int)read_metric(&text, "app_threads"), (int)process_thread_count());
 	assert_in_range((uint64_t)read_metric(&text, "process_virtual_memory_bytes"),
 		(uint64_t)(process_memory().virtual_bytes - (64 << 20)),

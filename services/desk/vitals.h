@@ -1,0 +1,33 @@
+/*
+ * vitals: the patient's numbers of the last ten minutes, one sample a second, for every page the same.
+ *
+ *     GET /vitals      all there are, column by column, oldest first:
+ *                      {"t":[...],"latency_ms":[...],...,"marks":[{"t":...,"text":"step 6"},...]}
+ *     event "vitals"   kept: the newest sample, {"t":...,"latency_ms":...,...}
+ *     event "mark"     passing: what happened at a time, {"t":...,"text":"step 6"}
+ *
+ * Shape:     t in seconds since 1970; latency_ms the mean of the requests, anybody's, that ended since
+ *            the sample before; cpu_percent of one CPU, over the same time; the others as they are, in
+ *            bytes or counts. null: not known, or the patient was down. Marks older than the samples
+ *            are left out.
+ * Thread:    vitals_add() from one thread; vitals_mark() is MT-Safe.
+ */
+#ifndef SICKBAY_DESK_VITALS_H
+#define SICKBAY_DESK_VITALS_H
+
+#include "desk/patient_read.h"
+#include "http/http.h"
+
+#define VITALS_LENGTH 600
+#define VITALS_MARKS_MAX 100
+#define VITALS_MARK_BYTES 64
+
+/* NUMBERS NULL: it did not answer. */
+void vitals_add(const struct patient_numbers *numbers);
+/* TEXT: a word or two, "step 6" or "cpu 5 s"; a longer one is cut. */
+void vitals_mark(const char *text);
+
+/* Before http_server_start(). */
+void vitals_mount(struct http_server *server);
+
+#endif
