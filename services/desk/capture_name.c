@@ -11,16 +11,17 @@
 #define TRACE ".pftrace"
 
 static const struct capture_kind kinds[] = {
-	{"cpu", "profile", PROFILE, 10, true},
-	{"heap", "heap", PROFILE, 0, false},
-	{"threads", "threads", PROFILE, 0, false},
-	{"wall", "wall", PROFILE, 5, true},
-	{"mutex", "mutex", PROFILE, 0, false},
-	{"block", "block", PROFILE, 0, false},
-	{"fd", "fd", PROFILE, 0, false},
-	{"connections", "connections", PROFILE, 0, false},
-	{"sched", "sched", PROFILE, 5, true},
-	{"trace", "trace", TRACE, 5, true},
+	{"cpu", "what the processor is busy with", "profile", PROFILE, 10, true},
+	{"heap", "memory: who has it, and all that was allocated", "heap", PROFILE, 0, false},
+	{"threads", "where every thread stands now", "threads", PROFILE, 0, false},
+	{"wall", "what threads spend time on, running or waiting", "wall", PROFILE, 5, true},
+	{"mutex", "who makes others wait for a mutex", "mutex", PROFILE, 0, false},
+	{"block", "where threads wait for each other", "block", PROFILE, 0, false},
+	{"fd", "who opened the files that are open now", "fd", PROFILE, 0, false},
+	{"connections", "who opened the connections that are open now", "connections", PROFILE, 0,
+		false},
+	{"sched", "which threads could run, but get no processor", "sched", PROFILE, 5, true},
+	{"trace", "everything that happens, on a time line", "trace", TRACE, 5, true},
 };
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))

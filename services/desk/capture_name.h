@@ -24,6 +24,7 @@
 /* What the patient can be asked for. */
 struct capture_kind {
 	const char *name;    /* "cpu" */
+	const char *does;    /* what it shows, in a few words */
 	const char *profile; /* its path below /debug/pprof/: "profile" */
 	const char *ending;
 	int seconds;       /* if nobody says otherwise; 0: as it is now */

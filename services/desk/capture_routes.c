@@ -8,6 +8,8 @@
 #include "desk/capture_name.h"
 #include "desk/capture_news.h"
 #include "desk/capture_taker.h"
+#include "desk/patient.h"
+#include "desk/vitals.h"
 #include "http/params.h"
 
 #define SECONDS_MAX 300 /* the patient's own bound */
@@ -78,6 +80,7 @@ static int read_kind(struct http_job *job, const struct capture_kind **kind)
 
 static int read_order(struct http_job *job, struct capture_order *order)
 {
+	const struct patient_now patient = patient_now();
 	const struct capture_kind *kind;
 	int64_t seconds;
 
@@ -95,9 +98,23 @@ static int read_order(struct http_job *job, struct capture_order *order)
 		http_reply_text(job, 400, CAPTURE_LABEL_RULE);
 		return -EINVAL;
 	}
-	order->facts = (struct capture_facts){
-		.kind = kind, .step = CAPTURE_STEP_UNKNOWN, .seconds = (int)seconds};
+	order->facts = (struct capture_facts){.kind = kind,
+		.step = patient.step < 0 ? CAPTURE_STEP_UNKNOWN : patient.step,
+		.is_fixed = strcmp(patient.variant, "fixed") == 0,
+		.seconds = (int)seconds};
 	return 0;
+}
+
+/* On the time axis of the vitals. */
+static void mark(const struct capture_facts *facts)
+{
+	char text[VITALS_MARK_BYTES];
+
+	if (facts->seconds)
+		snprintf(text, sizeof(text), "%s %d s", facts->kind->name, facts->seconds);
+	else
+		snprintf(text, sizeof(text), "%s", facts->kind->name);
+	vitals_mark(text);
 }
 
 static void take(struct http_job *job)
@@ -117,6 +134,7 @@ static void take(struct http_job *job)
 		return;
 	}
 	capture_news_look();
+	mark(&order.facts);
 	strbuf_printf(&out, "{\"id\":%u,\"name\":\"%s\"}", id, name);
 	http_reply_strbuf(job, 202, "application/json", &out);
 }
@@ -139,8 +157,9 @@ static void list_kinds(struct http_job *job)
 	const struct capture_kind *kind;
 
 	for (size_t i = 0; (kind = capture_kind_at(i)); i++)
-		strbuf_printf(&out, "%s{\"kind\":\"%s\",\"seconds\":%d,\"needs_window\":%s}",
-			i ? "," : "[", kind->name, kind->seconds,
+		strbuf_printf(&out,
+			"%s{\"kind\":\"%s\",\"does\":\"%s\",\"seconds\":%d,\"needs_window\":%s}",
+			i ? "," : "[", kind->name, kind->does, kind->seconds,
 			kind->needs_window ? "true" : "false");
 	strbuf_puts(&out, "]");
 	http_reply_strbuf(job, 200, "application/json", &out);

@@ -7,7 +7,7 @@
  *     POST /capture/cancel   id
  *     POST /capture/delete   name
  *     POST /capture/rename   name; to, without its ending
- *     GET  /capture/kinds    [{"kind":"cpu","seconds":10,"needs_window":true},...]
+ *     GET  /capture/kinds    [{"kind":"cpu","does":"...","seconds":10,"needs_window":true},...]
  *
  * Thread:    main thread only.
  */
