@@ -13,6 +13,13 @@ port_of() { docker compose port "$1" "$2" 2>/dev/null | sed 's/.*://'; }
 # has_recorder: its profile is on.
 has_recorder() { docker compose config --services | grep -qx recorder; }
 
+# The desk is another user than whoever typed this; as in /tmp, each deletes only what is their own.
+open_captures() {
+	mkdir -p profiles/captures
+	chmod 1777 profiles/captures 2>/dev/null ||
+		say "profiles/captures belongs to somebody else: the desk can show captures, but not take any."
+}
+
 start_stack() {
 	say "waiting for the stack to be healthy (at most 60 s) ..."
 	if ! docker compose up --detach --wait --wait-timeout 60 --no-build; then
@@ -52,6 +59,7 @@ main() {
 	mapfile -t services < <(docker compose config --services | grep -vx recorder)
 	build_images "${services[@]}"
 	! has_recorder || docker/recorder-image.sh || true
+	open_captures
 	start_stack
 	farewell
 }

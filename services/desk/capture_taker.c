@@ -235,7 +235,7 @@ static int percent_of(const struct taking *taking)
 
 size_t capture_taker_add_json(struct strbuf *out)
 {
-	const struct taking *sorted[CAPTURE_TAKINGS_MAX];
+	const struct taking *sorted[CAPTURE_TAKINGS_MAX] = {NULL};
 	size_t count = 0;
 
 	pthread_mutex_lock(&taker.lock);

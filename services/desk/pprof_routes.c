@@ -113,10 +113,19 @@ static void show(struct http_job *job)
 		http_reply_text(job, 503, "The desk has too many requests; try again.");
 }
 
+/* pprof's pages name no icon, and the browser asks for this one. */
+static void have_no_icon(struct http_job *job)
+{
+	http_reply(job, 204, "image/x-icon", "", 0);
+}
+
 void pprof_routes_mount(struct http_server *server, struct http_pool *pool)
 {
-	static const struct http_route route = {ROOT "*", HTTP_GET, show, NULL};
+	static const struct http_route routes[] = {
+		{ROOT "*", HTTP_GET, show, NULL},
+		{"/favicon.ico", HTTP_GET, have_no_icon, NULL},
+	};
 
 	pprof_pool = pool;
-	http_server_add_routes(server, &route, 1);
+	http_server_add_routes(server, routes, sizeof(routes) / sizeof(routes[0]));
 }

@@ -42,7 +42,7 @@ static bool is_there(const char *name)
 static int start(void **state)
 {
 	(void)state;
-	strcpy(directory + strlen(directory) - 6, "XXXXXX");
+	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
 	error.text[0] = '\0';
 	return mkdtemp(directory) ? 0 : -1;
 }

@@ -83,7 +83,7 @@ static void initialise(const char *directory)
 static int start(void **state)
 {
 	(void)state;
-	strcpy(captures + strlen(captures) - 6, "XXXXXX");
+	memcpy(captures + strlen(captures) - 6, "XXXXXX", 6);
 	assert_non_null(mkdtemp(captures));
 	initialise(captures);
 	write_profile("cpu.pb.gz", 12);

@@ -23,7 +23,7 @@ function spellTime(seconds) {
 	const isToday = time.toDateString() === new Date().toDateString();
 
 	return element('time', {dateTime: time.toISOString(), title: time.toLocaleString()},
-		isToday ? time.toLocaleTimeString() : time.toLocaleString());
+		isToday ? time.toLocaleTimeString([], {hourCycle: 'h23'}) : time.toLocaleDateString());
 }
 
 function spellStep(capture) {
