@@ -120,7 +120,7 @@ static void mark(const struct capture_facts *facts)
 static void take(struct http_job *job)
 {
 	struct capture_order order;
-	struct capture_error error;
+	struct capture_error error = {""};
 	struct strbuf out = STRBUF_INIT;
 	char name[CAPTURE_NAME_BYTES];
 	unsigned id;
@@ -170,7 +170,7 @@ static void list_kinds(struct http_job *job)
 static void delete_work(struct http_job *job)
 {
 	char name[CAPTURE_NAME_BYTES];
-	struct capture_error error;
+	struct capture_error error = {""};
 
 	if (read_name(job, "name", name) == 0)
 		reply_done(job, capture_store_delete(store, name, &error), &error);
@@ -179,7 +179,7 @@ static void delete_work(struct http_job *job)
 static void rename_work(struct http_job *job)
 {
 	char name[CAPTURE_NAME_BYTES], to[CAPTURE_NAME_BYTES], result[CAPTURE_NAME_BYTES];
-	struct capture_error error;
+	struct capture_error error = {""};
 
 	if (read_name(job, "name", name) == 0 && read_name(job, "to", to) == 0)
 		reply_done(job, capture_store_rename(store, name, to, result, &error), &error);

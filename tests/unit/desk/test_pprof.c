@@ -1,6 +1,7 @@
 /* pprof's pages of captures, by the real pprof. */
 #include "../support/child.h"
 #include "../support/test.h"
+#include "captured.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 
 #include "common/clock.h"
 #include "desk/pprof.h"
-#include "diag/profile.h"
 #include "probe/modules.h"
 
 #define SHOWN_WITHIN_NS (2 * CLOCK_NS_PER_SEC)
@@ -25,18 +25,6 @@ static struct strbuf page;
 static struct pprof_error error;
 
 /* ---- captures ---- */
-
-static TEST_FRAME uintptr_t spend_time(void)
-{
-	return (uintptr_t)__builtin_return_address(0) - 1;
-}
-
-static TEST_FRAME uintptr_t do_business(void)
-{
-	uintptr_t here = spend_time(); /* what the Source view shows */
-
-	return here;
-}
 
 static void write_file(const char *name, const void *data, size_t len_bytes)
 {
@@ -52,16 +40,7 @@ static void write_file(const char *name, const void *data, size_t len_bytes)
 
 static void write_profile(const char *name, int64_t seconds)
 {
-	struct profile *profile = profile_create(
-		&(struct profile_config){.values = {{"cpu", "seconds"}}, .value_count = 1});
-	const uintptr_t pcs[] = {do_business()};
-	struct strbuf out = STRBUF_INIT;
-
-	profile_add_sample(profile, pcs, 1, &seconds, NULL, 0);
-	assert_int_equal(profile_encode(profile, &out), 0);
-	profile_free(profile);
-	write_file(name, out.data, out.len_bytes);
-	strbuf_free(&out);
+	captured_write_profile(captures, name, seconds);
 }
 
 static void remove_captures(void)
