@@ -159,3 +159,15 @@ test_stack_desk_shows_what_the_toolbox_captures() {
 	toolbox 'rm /captures/e2e.pftrace'
 	expect_match "$(from_host "$port" /captures/e2e.pftrace)" ' 404 ' 'the capture once it is gone'
 }
+
+test_stack_desk_knows_the_patient_and_its_sources() {
+	local port place
+	port=$(published 8000 desk)
+	place=services/app/faults/mutex.c
+	goto_step 1
+	expect_match "$(from_host "$port" /patient/threads)" '^thread [0-9]+ "holder" ' 'the threads'
+	goto_step 0
+	expect_match "$(from_host "$port" "/source?file=$place")" '^static void \*forget_to_unlock' 'the source'
+	expect_match "$(from_host "$port" /source?file=services/../../etc/passwd)" ' 400 ' 'no other file'
+	expect_match "$(from_host "$port" /labs/core-files.html)" '<h2 id="a-core-of-the-living-gcore">' 'a text of the workshop'
+}
