@@ -23,7 +23,7 @@ bool source_is_name(const char *file)
 {
 	size_t len_bytes = strspn(file, NAME_BYTES_ALLOWED);
 
-	return file[len_bytes] == '\0' && len_bytes < SOURCE_NAME_BYTES &&
+	return len_bytes < SOURCE_NAME_BYTES && file[len_bytes] == '\0' &&
 	       len_bytes > strlen(FOLDER) && strncmp(file, FOLDER, strlen(FOLDER)) == 0 &&
 	       !strstr(file, "/.") && !strstr(file, "//") && file[len_bytes - 1] != '/';
 }

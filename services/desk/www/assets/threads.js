@@ -185,8 +185,13 @@ function filter() {
 	place('summary').textContent = words.length ? `${head}; ${left} of them shown` : head;
 }
 
-const textOf = ({threads}) => JSON.stringify(threads.map(({name, tid, state, wait, frames, creators}) =>
-	[name, tid, state, wait?.kind, wait?.object, frames, creators])).toLowerCase();
+// What the filter looks in. Frames are those of all threads of the group.
+function textOf({threads}) {
+	const [{state, frames, creators}] = threads;
+
+	return JSON.stringify([state, frames, creators,
+		threads.map(({tid, name, wait}) => [tid, name, wait?.kind, wait?.object])]).toLowerCase();
+}
 
 function show(text) {
 	const threads = parseDump(text), locks = findLocks(threads), ids = new Map();
