@@ -40,27 +40,28 @@ static void dripping(struct http_job *job)
 		drip(job);
 }
 
-static void start_with(http_handler *answer)
+static http_handler *answer;
+
+static void play(struct http_job *job)
 {
-	static struct http_route route = {PATIENT_PATH, HTTP_GET, NULL, NULL};
+	answer(job);
+}
+
+static int start(void **state)
+{
+	static const struct http_route route = {PATIENT_PATH, HTTP_GET, play, NULL};
 	static char base_url[64];
 	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
 	const struct http_pool_config threads = {"dump", 1, 8, NULL};
 
-	route.handler = answer;
+	(void)state;
 	patient = client_serve(&route, 1, 1);
 	snprintf(base_url, sizeof(base_url), "http://127.0.0.1:%d", http_server_port(patient));
 	assert_int_equal(http_server_create(&listen, &server), 0);
 	assert_int_equal(http_pool_create(&threads, &pool), 0);
 	assert_int_equal(threads_mount(server, pool, base_url), 0);
 	assert_int_equal(http_server_start(server), 0);
-}
-
-static void stop_patient(void)
-{
-	if (patient)
-		http_server_stop(patient, 0);
-	patient = NULL;
+	return 0;
 }
 
 static int stop(void **state)
@@ -69,7 +70,6 @@ static int stop(void **state)
 	http_server_stop(server, 0);
 	threads_stop();
 	http_pool_stop(pool, 1000);
-	stop_patient();
 	return 0;
 }
 
@@ -86,7 +86,7 @@ static void passes_the_dump_on(void **state)
 	struct client_response response;
 
 	(void)state;
-	start_with(well);
+	answer = well;
 	response = get();
 	assert_int_equal(response.status, 200);
 	assert_string_equal(response.body, "thread 7 \"app\" [running]:\n");
@@ -99,7 +99,7 @@ static void says_what_the_patient_said(void **state)
 	struct client_response response;
 
 	(void)state;
-	start_with(refusing);
+	answer = refusing;
 	response = get();
 	assert_int_equal(response.status, 502);
 	assert_non_null(
@@ -111,19 +111,18 @@ static void says_that_the_patient_is_away(void **state)
 	struct client_response response;
 
 	(void)state;
-	start_with(well);
-	stop_patient();
+	http_server_stop(patient, 0);
 	response = get();
 	assert_int_equal(response.status, 502);
 	assert_non_null(strstr(response.body, "The patient does not show its threads: 127.0.0.1:"));
 }
 
-static void gives_up_within_its_patience(http_handler *answer)
+static void gives_up_within_its_patience(http_handler *slow)
 {
 	struct client_response response;
 	int64_t begin_ns, passed_ns;
 
-	start_with(answer);
+	answer = slow;
 	begin_ns = clock_monotonic_ns();
 	response = get();
 	passed_ns = clock_monotonic_ns() - begin_ns;
@@ -145,17 +144,14 @@ static void waits_for_a_slow_patient_2_s(void **state)
 	gives_up_within_its_patience(dripping);
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, stop)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(passes_the_dump_on),
-		TEST(says_what_the_patient_said),
-		TEST(says_that_the_patient_is_away),
-		TEST(waits_for_a_silent_patient_2_s),
-		TEST(waits_for_a_slow_patient_2_s),
+		cmocka_unit_test(passes_the_dump_on), cmocka_unit_test(says_what_the_patient_said),
+		cmocka_unit_test(waits_for_a_silent_patient_2_s),
+		cmocka_unit_test(waits_for_a_slow_patient_2_s),
+		cmocka_unit_test(says_that_the_patient_is_away), /* last: it stays away */
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, start, stop);
 }
