@@ -1,12 +1,14 @@
-// The desk: its panels, each a module with mount(element, hub, post). One that fails leaves the others
-// alone.
+// The desk: its panels, each a module with mount(element, hub, post), which may promise to be done later.
+// One that fails leaves the others alone.
 import {hub, post} from './hub.js';
 
 async function mount(name) {
 	const body = document.querySelector(`#${name} .body`);
 
 	try {
-		(await import(`./${name}.js`)).mount(body, hub, post);
+		const {mount: fill} = await import(`./${name}.js`);
+
+		await fill(body, hub, post);
 	} catch (error) {
 		body.replaceChildren(Object.assign(document.createElement('p'),
 			{className: 'empty', textContent: 'This part of the page does not work; load it again.'}));
