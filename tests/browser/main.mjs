@@ -4,6 +4,7 @@
 import './viewer.mjs';
 import './desk.mjs';
 import './pages.mjs';
+import './steps.mjs';
 import {runTests} from './harness.mjs';
 
 process.exit(await runTests({desk: process.env.DESK, without: process.env.DESK_WITHOUT}) ? 0 : 1);

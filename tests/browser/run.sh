@@ -19,8 +19,8 @@ tear_down() { docker rm --force --volumes "$NAME" "$NAME-without" "$NAME-patient
 
 # start_desk NAME PORT [OPTION]...
 start_desk() {
-	docker run --detach --name "$1" --read-only --cap-drop ALL --user 10001:10001 \
-		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures:ro" "${@:3}" "sickbay-desk:$TAG" >/dev/null
+	docker run --detach --name "$1" --init --read-only --tmpfs /tmp --cap-drop ALL --user 10001:10001 \
+		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures" "${@:3}" "sickbay-desk:$TAG" >/dev/null
 }
 
 build_images() {
@@ -39,6 +39,7 @@ main() {
 	local trace=$OUT/captures/fixture.pftrace
 	rm -rf "$OUT"
 	mkdir -p "$OUT/captures"
+	chmod 1777 "$OUT/captures" # the desks write there, and they are another user
 	trap tear_down EXIT
 	trap 'exit 130' INT TERM HUP
 	build_images
