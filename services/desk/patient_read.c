@@ -141,7 +141,7 @@ static void take_step(const struct sample *sample, struct patient_numbers *numbe
 
 static double *field(struct patient_numbers *numbers, size_t index)
 {
-	return (double *)((char *)numbers + fields[index].offset);
+	return (void *)((char *)numbers + fields[index].offset);
 }
 
 static const char *next_line(const char *line)

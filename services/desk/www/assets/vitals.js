@@ -1,0 +1,282 @@
+// Vitals: the patient's last ten minutes, a sample a second, and what happened meanwhile on the time
+// axis. The desk keeps them: a page that comes anew has all of them.
+const WINDOW_S = 600;
+const WINDOW_LEAST_S = 120; // as long as less than that is known
+const GAP_S = 2.5; // more than that between two samples: some were missed
+const HEIGHT_PX = 150;
+const MARKS_LISTED = 5;
+
+const spellTime = (seconds, options) => new Date(seconds * 1000).toLocaleTimeString([], {hourCycle: 'h23', ...options});
+const spellMinute = seconds => spellTime(seconds, {hour: '2-digit', minute: '2-digit'});
+const spellSecond = seconds => spellTime(seconds, {hour: '2-digit', minute: '2-digit', second: '2-digit'});
+
+const short = number => String(Number(number.toPrecision(3)));
+const counts = number => Number.isInteger(number) ? number.toLocaleString('en') : short(number);
+
+function bytes(number) {
+	if (number === 0)
+		return '0';
+	if (number < 1024 ** 2)
+		return `${short(number / 1024)} KiB`;
+	return number < 1024 ** 3 ? `${short(number / 1024 ** 2)} MiB` : `${short(number / 1024 ** 3)} GiB`;
+}
+
+function milliseconds(number) {
+	return number < 1000 ? `${short(number)} ms` : `${short(number / 1000)} s`;
+}
+
+// Whole powers of two, so that the axis reads 64, 128, 192 MiB.
+function byteSplits(max) {
+	const step = 2 ** Math.ceil(Math.log2(max / 4));
+
+	return Array.from({length: Math.floor(max / step) + 1}, (unused, i) => i * step);
+}
+
+// LEAST: what the axis shows at least, so that a quiet patient looks quiet.
+const CHARTS = [
+	{title: 'Latency', columns: {latency_ms: 'mean of /'}, spell: milliseconds, least: 10},
+	{title: 'CPU', columns: {cpu_percent: 'of one CPU'}, spell: number => `${number.toFixed(number < 10 && number % 1 ? 1 : 0)} %`, least: 100},
+	{title: 'Memory', columns: {rss_bytes: 'RSS', heap_in_use_bytes: 'heap in use', heap_allocated_bytes: 'allocated'},
+		spell: bytes, least: 64 * 1024 ** 2, splits: byteSplits, wide: true},
+	{title: 'Threads', columns: {threads: ''}, spell: counts, least: 20},
+	{title: 'Descriptors', columns: {fds: 'open', connections: 'connections'}, spell: counts, least: 20},
+];
+const COLUMNS = CHARTS.flatMap(({columns}) => Object.keys(columns));
+const DASHES = [[], [8, 4], [2, 3]]; // colour alone would not tell lines apart
+
+function element(name, properties = {}, ...children) {
+	const made = Object.assign(document.createElement(name), properties);
+
+	made.append(...children);
+	return made;
+}
+
+const styleSheet = href => element('link', {rel: 'stylesheet', href});
+
+// ---- what is known ----
+
+class History {
+	t = [];
+	marks = [];
+	columns = Object.fromEntries(COLUMNS.map(name => [name, []]));
+
+	async load() {
+		const all = await (await fetch('/vitals')).json();
+
+		this.t = all.t;
+		this.marks = all.marks;
+		for (const name of COLUMNS)
+			this.columns[name] = all[name];
+	}
+
+	// Returns false if it does not follow the one before.
+	add(sample) {
+		const before = this.t.at(-1);
+
+		if (sample.t <= before)
+			return true; // it came with the load
+		if (before === undefined || sample.t - before > GAP_S)
+			return false;
+		this.t.push(sample.t);
+		for (const name of COLUMNS)
+			this.columns[name].push(sample[name]);
+		while (this.t.length > WINDOW_S) {
+			this.t.shift();
+			for (const name of COLUMNS)
+				this.columns[name].shift();
+		}
+		return true;
+	}
+
+	window() {
+		const now = this.t.at(-1) ?? Date.now() / 1000, first = this.t[0] ?? now;
+
+		return [Math.min(Math.max(first, now - WINDOW_S), now - WINDOW_LEAST_S), now];
+	}
+
+	addMark(mark) {
+		this.marks = [...this.marks.filter(({t}) => t > mark.t - WINDOW_S), mark];
+	}
+}
+
+// ---- a chart ----
+
+function paint() {
+	const style = getComputedStyle(document.documentElement);
+	const color = name => style.getPropertyValue(name).trim();
+
+	return {text: color('--soft'), grid: color('--line'), mark: color('--warn'),
+		lines: [color('--line-1'), color('--line-2'), color('--line-3')]};
+}
+
+// A line each, and its text at the top unless it would lie on a newer one.
+function drawMarks(plot, marks, colors) {
+	const {ctx, bbox} = plot, ratio = devicePixelRatio, right = bbox.left + bbox.width;
+	let free = right;
+
+	ctx.save();
+	ctx.strokeStyle = ctx.fillStyle = colors.mark;
+	ctx.lineWidth = ratio;
+	ctx.setLineDash([4 * ratio, 3 * ratio]);
+	ctx.font = `${13 * ratio}px system-ui, sans-serif`;
+	ctx.textBaseline = 'top';
+	ctx.textAlign = 'left';
+	for (const {t, text} of [...marks].reverse()) {
+		const x = Math.round(plot.valToPos(t, 'x', true)), width = ctx.measureText(text).width;
+		// The newest may stand before its line, where there is no room behind it.
+		const left = x + 4 * ratio + width > right ? x - 4 * ratio - width : x + 4 * ratio;
+
+		if (x < bbox.left || x > right)
+			continue;
+		ctx.beginPath();
+		ctx.moveTo(x, bbox.top);
+		ctx.lineTo(x, bbox.top + bbox.height);
+		ctx.stroke();
+		if (left + width <= free) {
+			ctx.fillText(text, left, bbox.top + 2 * ratio);
+			free = Math.min(left, x) - 4 * ratio;
+		}
+	}
+	ctx.restore();
+}
+
+// One sample between two that are missing makes no line.
+function lonely(plot, index) {
+	const data = plot.data[index], found = [];
+
+	data.forEach((value, i) => {
+		if (value !== null && (data[i - 1] ?? null) === null && (data[i + 1] ?? null) === null)
+			found.push(i);
+	});
+	return found;
+}
+
+function options(chart, history, width, onCursor) {
+	const colors = paint();
+	const axis = {stroke: colors.text, font: '13px system-ui, sans-serif', grid: {stroke: colors.grid, width: 1},
+		ticks: {stroke: colors.grid, width: 1, size: 4}};
+
+	return {
+		width, height: HEIGHT_PX, padding: [9, 8, 0, 0], legend: {show: false},
+		cursor: {sync: {key: 'vitals'}, y: false, drag: {x: false, y: false}},
+		scales: {
+			x: {range: () => history.window()},
+			y: {range: (plot, min, max) => [0, Math.max(chart.least, (max ?? 0) * 1.15)]},
+		},
+		axes: [
+			{...axis, size: 26, space: 55, incrs: [60, 120, 300], values: (plot, splits) => splits.map(spellMinute)},
+			{...axis, size: 68, space: 32, values: (plot, splits) => splits.map(chart.spell),
+				...chart.splits && {splits: (plot, index, min, max) => chart.splits(max)}},
+		],
+		series: [{}, ...Object.keys(chart.columns).map((name, i) => ({
+			stroke: colors.lines[i], width: 2, dash: DASHES[i], points: {show: false, size: 5, filter: lonely},
+		}))],
+		hooks: {
+			draw: [plot => drawMarks(plot, history.marks, colors)],
+			setCursor: [plot => onCursor(plot.cursor.idx ?? null)],
+		},
+	};
+}
+
+// The title with what each line has now, or where the cursor is.
+function caption(chart) {
+	const values = Object.entries(chart.columns).map(([name, words], i) => {
+		const value = element('b', {className: 'number'});
+		const key = element('span', {className: `key key-${i + 1}`});
+
+		key.setAttribute('aria-hidden', 'true');
+		return {name, value, shown: element('span', {className: 'value'}, key, value, ` ${words}`)};
+	});
+
+	return {
+		made: element('figcaption', {}, element('span', {className: 'title'}, chart.title), ...values.map(({shown}) => shown)),
+		show(history, index) {
+			for (const {name, value} of values) {
+				const known = history.columns[name].at(index ?? -1);
+
+				value.textContent = known === null || known === undefined ? '–' : chart.spell(known);
+			}
+		},
+	};
+}
+
+function makeChart(chart, history, Plot, onCursor) {
+	const {made, show} = caption(chart);
+	const box = element('div', {className: 'plot'});
+	let plot = null;
+	const data = () => [history.t, ...Object.keys(chart.columns).map(name => history.columns[name])];
+
+	box.setAttribute('role', 'img');
+	box.setAttribute('aria-label', `${chart.title}, the last ten minutes`);
+	return {
+		figure: element('figure', {className: chart.wide ? 'wide' : ''}, made, box),
+		show: index => show(history, index),
+		draw() {
+			plot?.setData(data());
+		},
+		// Also where colours or the width have changed.
+		build() {
+			plot?.destroy();
+			plot = Plot && box.clientWidth > 0 ? new Plot(options(chart, history, box.clientWidth, onCursor), data(), box) : null;
+		},
+	};
+}
+
+// ---- the panel ----
+
+function listMarks(list, marks) {
+	list.replaceChildren(...marks.slice(-MARKS_LISTED).reverse().map(({t, text}) =>
+		element('li', {}, element('time', {dateTime: new Date(t * 1000).toISOString()}, spellSecond(t)), ` ${text}`)));
+}
+
+export async function mount(root, hub) {
+	const history = new History();
+	const when = element('p', {className: 'soft number when'}), grid = element('div', {className: 'charts'});
+	const marks = element('ol', {className: 'marks soft'});
+	const Plot = await import('./uplot/uplot.js').then(module => module.default, () => null);
+	let cursor = null, width = 0;
+	const showValues = () => {
+		when.textContent = cursor === null ? 'Now, and the ten minutes before' : `At ${spellSecond(history.t[cursor])}`;
+		charts.forEach(chart => chart.show(cursor));
+	};
+	const charts = CHARTS.map(chart => makeChart(chart, history, Plot, index => {
+		cursor = index < history.t.length ? index : null;
+		showValues();
+	}));
+	const draw = () => {
+		showValues();
+		listMarks(marks, history.marks);
+		if (!document.hidden)
+			charts.forEach(chart => chart.draw());
+	};
+	const build = () => {
+		width = grid.clientWidth;
+		charts.forEach(chart => chart.build());
+		showValues();
+	};
+	const load = async () => {
+		try {
+			await history.load();
+		} catch {
+			return; // the desk is away; its next sample comes here again
+		}
+		draw();
+	};
+
+	document.head.append(styleSheet('/assets/uplot/uplot.css'), styleSheet('/assets/vitals.css'));
+	marks.setAttribute('aria-label', 'What happened, newest first');
+	grid.append(...charts.map(({figure}) => figure));
+	root.append(when, grid, marks);
+	if (!Plot)
+		when.after(element('p', {className: 'empty'},
+			'The charts are missing: npm did not answer when the desk was built. On the host, make up tries again.'));
+	hub.on('vitals', sample => history.add(sample) ? draw() : load());
+	hub.on('mark', mark => {
+		history.addMark(mark);
+		draw();
+	});
+	await load();
+	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', build);
+	document.addEventListener('visibilitychange', draw);
+	new ResizeObserver(() => grid.clientWidth !== width && build()).observe(grid);
+}
