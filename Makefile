@@ -234,12 +234,14 @@ e2e: ## The whole stack under test, with its own name and ports
 	@docker/engine.sh
 	@docker/base-image.sh
 	@docker/viewer.sh
+	@docker/charts.sh
 	@tests/e2e/run.sh
 
 browser: ## The desk's pages in a real browser (TRACE=file: with that trace)
 	@docker/engine.sh
 	@docker/base-image.sh
 	@docker/viewer.sh
+	@docker/charts.sh
 	@docker/npm.sh perfetto-ui argent playwright-core axe-core
 	@tests/browser/run.sh
 

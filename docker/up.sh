@@ -55,6 +55,7 @@ main() {
 	docker/doctor.sh --quick
 	docker/base-image.sh
 	docker/viewer.sh
+	docker/charts.sh
 	# The recorder comes after: nothing else fails where it cannot be built.
 	mapfile -t services < <(docker compose config --services | grep -vx recorder)
 	build_images "${services[@]}"
