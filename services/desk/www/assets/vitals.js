@@ -34,7 +34,8 @@ function byteSplits(max) {
 
 // LEAST: what the axis shows at least, so that a quiet patient looks quiet.
 const CHARTS = [
-	{title: 'Latency', columns: {latency_ms: 'mean of /'}, spell: milliseconds, least: 10},
+	{title: 'Latency', columns: {latency_ms: 'mean of /'}, spell: milliseconds, least: 100, splits: () => [0.1, 10, 1000, 100000],
+		decades: true},
 	{title: 'CPU', columns: {cpu_percent: 'of one CPU'}, spell: number => `${number.toFixed(number < 10 && number % 1 ? 1 : 0)} %`, least: 100},
 	{title: 'Memory', columns: {rss_bytes: 'RSS', heap_in_use_bytes: 'heap in use', heap_allocated_bytes: 'allocated'},
 		spell: bytes, least: 64 * 1024 ** 2, splits: byteSplits, wide: true},
@@ -51,7 +52,11 @@ function element(name, properties = {}, ...children) {
 	return made;
 }
 
-const styleSheet = href => element('link', {rel: 'stylesheet', href});
+// Charts take their colours and their width from it.
+function styleSheet(href) {
+	return new Promise(resolve => document.head.append(
+		element('link', {rel: 'stylesheet', href, onload: resolve, onerror: resolve})));
+}
 
 // ---- what is known ----
 
@@ -105,37 +110,42 @@ function paint() {
 	const style = getComputedStyle(document.documentElement);
 	const color = name => style.getPropertyValue(name).trim();
 
-	return {text: color('--soft'), grid: color('--line'), mark: color('--warn'),
+	return {text: color('--soft'), grid: color('--line'), mark: color('--warn'), card: color('--card'),
 		lines: [color('--line-1'), color('--line-2'), color('--line-3')]};
 }
 
 // A line each, and its text at the top unless it would lie on a newer one.
 function drawMarks(plot, marks, colors) {
 	const {ctx, bbox} = plot, ratio = devicePixelRatio, right = bbox.left + bbox.width;
+	const seen = marks.map(({t, text}) => ({text, x: Math.round(plot.valToPos(t, 'x', true))}))
+		.filter(({x}) => x >= bbox.left && x <= right);
 	let free = right;
 
 	ctx.save();
-	ctx.strokeStyle = ctx.fillStyle = colors.mark;
+	ctx.strokeStyle = colors.mark;
 	ctx.lineWidth = ratio;
 	ctx.setLineDash([4 * ratio, 3 * ratio]);
 	ctx.font = `${13 * ratio}px system-ui, sans-serif`;
 	ctx.textBaseline = 'top';
 	ctx.textAlign = 'left';
-	for (const {t, text} of [...marks].reverse()) {
-		const x = Math.round(plot.valToPos(t, 'x', true)), width = ctx.measureText(text).width;
-		// The newest may stand before its line, where there is no room behind it.
-		const left = x + 4 * ratio + width > right ? x - 4 * ratio - width : x + 4 * ratio;
-
-		if (x < bbox.left || x > right)
-			continue;
+	for (const {x} of seen) {
 		ctx.beginPath();
 		ctx.moveTo(x, bbox.top);
 		ctx.lineTo(x, bbox.top + bbox.height);
 		ctx.stroke();
-		if (left + width <= free) {
-			ctx.fillText(text, left, bbox.top + 2 * ratio);
-			free = Math.min(left, x) - 4 * ratio;
-		}
+	}
+	for (const {text, x} of seen.reverse()) {
+		const width = ctx.measureText(text).width;
+		// The newest may stand before its line, where there is no room behind it.
+		const left = x + 4 * ratio + width > right ? x - 4 * ratio - width : x + 4 * ratio;
+
+		if (left + width > free)
+			continue;
+		ctx.fillStyle = colors.card;
+		ctx.fillRect(left - ratio, bbox.top, width + 2 * ratio, 16 * ratio);
+		ctx.fillStyle = colors.mark;
+		ctx.fillText(text, left, bbox.top + 2 * ratio);
+		free = Math.min(left, x) - 4 * ratio;
 	}
 	ctx.restore();
 }
@@ -157,15 +167,19 @@ function options(chart, history, width, onCursor) {
 		ticks: {stroke: colors.grid, width: 1, size: 4}};
 
 	return {
-		width, height: HEIGHT_PX, padding: [9, 8, 0, 0], legend: {show: false},
+		width, height: HEIGHT_PX, padding: [9, 20, 0, 0], legend: {show: false},
 		cursor: {sync: {key: 'vitals'}, y: false, drag: {x: false, y: false}},
 		scales: {
 			x: {range: () => history.window()},
-			y: {range: (plot, min, max) => [0, Math.max(chart.least, (max ?? 0) * 1.15)]},
+			// A minute of waiting, and the millisecond that work takes, in one picture.
+			y: chart.decades
+				? {distr: 3, range: (plot, min, max) => [0.01, Math.max(chart.least, (max ?? 0) * 2)]}
+				: {range: (plot, min, max) => [0, Math.max(chart.least, (max ?? 0) * 1.15)]},
 		},
 		axes: [
 			{...axis, size: 26, space: 55, incrs: [60, 120, 300], values: (plot, splits) => splits.map(spellMinute)},
 			{...axis, size: 68, space: 32, values: (plot, splits) => splits.map(chart.spell),
+				filter: (plot, splits) => splits,
 				...chart.splits && {splits: (plot, index, min, max) => chart.splits(max)}},
 		],
 		series: [{}, ...Object.keys(chart.columns).map((name, i) => ({
@@ -203,22 +217,24 @@ function caption(chart) {
 function makeChart(chart, history, Plot, onCursor) {
 	const {made, show} = caption(chart);
 	const box = element('div', {className: 'plot'});
-	let plot = null;
+	let plot = null, width = 0;
 	const data = () => [history.t, ...Object.keys(chart.columns).map(name => history.columns[name])];
 
 	box.setAttribute('role', 'img');
 	box.setAttribute('aria-label', `${chart.title}, the last ten minutes`);
+	// Also where colours or the width have changed.
+	const build = () => {
+		width = box.clientWidth;
+		plot?.destroy();
+		plot = Plot && width > 0 ? new Plot(options(chart, history, width, onCursor), data(), box) : null;
+	};
+
+	new ResizeObserver(() => box.clientWidth !== width && build()).observe(box);
 	return {
 		figure: element('figure', {className: chart.wide ? 'wide' : ''}, made, box),
 		show: index => show(history, index),
-		draw() {
-			plot?.setData(data());
-		},
-		// Also where colours or the width have changed.
-		build() {
-			plot?.destroy();
-			plot = Plot && box.clientWidth > 0 ? new Plot(options(chart, history, box.clientWidth, onCursor), data(), box) : null;
-		},
+		draw: () => plot?.setData(data()),
+		build,
 	};
 }
 
@@ -233,50 +249,41 @@ export async function mount(root, hub) {
 	const history = new History();
 	const when = element('p', {className: 'soft number when'}), grid = element('div', {className: 'charts'});
 	const marks = element('ol', {className: 'marks soft'});
-	const Plot = await import('./uplot/uplot.js').then(module => module.default, () => null);
-	let cursor = null, width = 0;
+	let charts = [], cursor = null;
 	const showValues = () => {
 		when.textContent = cursor === null ? 'Now, and the ten minutes before' : `At ${spellSecond(history.t[cursor])}`;
 		charts.forEach(chart => chart.show(cursor));
 	};
-	const charts = CHARTS.map(chart => makeChart(chart, history, Plot, index => {
-		cursor = index < history.t.length ? index : null;
-		showValues();
-	}));
 	const draw = () => {
 		showValues();
 		listMarks(marks, history.marks);
 		if (!document.hidden)
 			charts.forEach(chart => chart.draw());
 	};
-	const build = () => {
-		width = grid.clientWidth;
-		charts.forEach(chart => chart.build());
-		showValues();
-	};
-	const load = async () => {
-		try {
-			await history.load();
-		} catch {
-			return; // the desk is away; its next sample comes here again
-		}
-		draw();
-	};
+	const load = () => history.load().then(draw, () => {}); // the desk is away: its next sample comes here again
 
-	document.head.append(styleSheet('/assets/uplot/uplot.css'), styleSheet('/assets/vitals.css'));
 	marks.setAttribute('aria-label', 'What happened, newest first');
-	grid.append(...charts.map(({figure}) => figure));
 	root.append(when, grid, marks);
-	if (!Plot)
-		when.after(element('p', {className: 'empty'},
-			'The charts are missing: npm did not answer when the desk was built. On the host, make up tries again.'));
 	hub.on('vitals', sample => history.add(sample) ? draw() : load());
 	hub.on('mark', mark => {
 		history.addMark(mark);
 		draw();
 	});
-	await load();
-	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', build);
+
+	const [Plot] = await Promise.all([
+		import('./uplot/uplot.js').then(module => module.default, () => null),
+		styleSheet('/assets/uplot/uplot.css'), styleSheet('/assets/vitals.css'), load(),
+	]);
+
+	if (!Plot)
+		when.after(element('p', {className: 'empty'},
+			'The charts are missing: npm did not answer when the desk was built. On the host, make up tries again.'));
+	charts = CHARTS.map(chart => makeChart(chart, history, Plot, index => {
+		cursor = index < history.t.length ? index : null;
+		showValues();
+	}));
+	grid.append(...charts.map(({figure}) => figure));
+	draw();
+	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => charts.forEach(chart => chart.build()));
 	document.addEventListener('visibilitychange', draw);
-	new ResizeObserver(() => grid.clientWidth !== width && build()).observe(grid);
 }
