@@ -53,9 +53,10 @@ main() {
 	start_desk "$NAME" 8000 --network none
 	start_desk "$NAME-without" 8001 --network "container:$NAME" --env DESK_VIEWER=/nonexistent \
 		--env DESK_PATIENT=http://127.0.0.1:1
+	# A test kills it: as the same user, in the same PID namespace, whose first process is not the patient.
 	docker run --detach --name "$NAME-patient" --init --cap-drop ALL --network "container:$NAME" \
-		--restart always "sickbay-app:$TAG" >/dev/null
-	BROWSER_NETWORK=container:$NAME docker/dev.sh browser env "TRACE=$trace" "ONLY=${ONLY:-}" \
+		--user "$(id -u):$(id -g)" "sickbay-app:$TAG" sh -c 'while :; do sickbay-app; sleep 3; done' >/dev/null
+	BROWSER_NETWORK=container:$NAME BROWSER_PID=container:$NAME-patient docker/dev.sh browser env "TRACE=$trace" "ONLY=${ONLY:-}" \
 		DESK=http://localhost:8000 DESK_WITHOUT=http://localhost:8001 \
 		PATIENT=http://localhost:6060 node tests/browser/main.mjs
 }

@@ -77,7 +77,7 @@ test('step 6: the descriptors’ profile and the timeline show where files are o
 	const taken = take(page, 'trace', 3, 'opening');
 
 	await page.locator('#captures progress').waitFor();
-	await request(page, '× 10');
+	await request(page, '× 10 requests');
 	row = await taken;
 	await row.getByRole('link', {name: 'Timeline'}).click();
 	await page.waitForSelector('.omnibox input:not([readonly])');
@@ -93,6 +93,18 @@ test('a fixed step keeps nothing', async page => {
 	const row = await take(page, 'fd', 0, 'closed');
 
 	await row.getByRole('link', {name: 'Top'}).click();
-	await page.getByText('Showing nodes').or(page.locator('#toptable')).first().waitFor();
+	await page.locator('#toptable').waitFor();
 	assert.doesNotMatch(await page.content(), /create_files/);
+});
+
+test('a patient that is killed is down within 2 s, and back by itself', async page => {
+	await page.goto('/');
+	const facts = page.locator('#patient').getByText(/^PID \d+/);
+	const pid = Number((await facts.innerText()).match(/\d+/)[0]);
+
+	process.kill(pid, 'SIGKILL');
+	await page.locator('#patient .chip', {hasText: 'down'}).waitFor({timeout: 2000});
+	await page.locator('#patient').getByText(new RegExp(`^PID (?!${pid}\\b)\\d+`)).waitFor();
+	await page.locator('#patient .chip', {hasText: 'well'}).waitFor();
+	await requestAndWait(page, 1);
 });
