@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 
 import {test} from './harness.mjs';
 
+const RUN = Date.now().toString(36);
+
 async function send(page, step, variant = 'leaky') {
 	await page.goto('/');
 	await page.getByRole('button', {name: 'Reset'}).click();
@@ -25,13 +27,16 @@ async function requestAndWait(page, count) {
 	}
 }
 
+// Others of the same name may be there from before.
+const named = name => `${name}-${RUN}`;
+
 // Takes KIND for SECONDS, and returns its row once it is there.
 async function take(page, kind, seconds, name) {
-	const row = page.locator('#captures tr', {hasText: `${name}-`});
+	const row = page.locator('#captures tr', {hasText: named(name)});
 
 	await page.locator('#captures select[name=kind]').selectOption(kind);
 	await page.getByRole('spinbutton', {name: 'Seconds'}).fill(String(seconds));
-	await page.getByRole('textbox', {name: 'Name (if you like)'}).fill(name);
+	await page.getByRole('textbox', {name: 'Name (if you like)'}).fill(named(name));
 	await page.getByRole('button', {name: 'Take', exact: true}).click();
 	await row.waitFor();
 	return row;
@@ -45,7 +50,7 @@ test('step 2: a CPU profile, its flame graph and its source show eat_cpu', async
 	await row.getByRole('link', {name: 'Flame graph'}).click();
 	await page.getByText('eat_cpu', {exact: true}).first().waitFor();
 	await page.goBack();
-	await page.locator('#captures tr', {hasText: 'burning-'}).getByRole('link', {name: 'Source'}).click();
+	await row.getByRole('link', {name: 'Source'}).click();
 	await page.getByText('services/app/faults/cpu.c').first().waitFor();
 	assert.match(await page.content(), /static .*eat_cpu\(/);
 });
@@ -59,7 +64,7 @@ test('step 3: two heap profiles compared show leak_memory', async page => {
 
 	await row.getByRole('button', {name: /^Compare with/}).click();
 	await page.getByRole('dialog').getByRole('combobox').selectOption(
-		await page.getByRole('dialog').locator('option', {hasText: 'first-'}).innerText());
+		await page.getByRole('dialog').locator('option', {hasText: named('first')}).innerText());
 	await page.getByRole('dialog').getByRole('button', {name: 'Compare'}).click();
 	await page.getByText('leak_memory', {exact: true}).first().waitFor();
 	assert.match(new URL(page.url()).pathname, /^\/pprof\/second-.*\.\.first-/);
@@ -68,9 +73,9 @@ test('step 3: two heap profiles compared show leak_memory', async page => {
 test('step 6: the descriptors’ profile and the timeline show where files are opened', async page => {
 	await send(page, 6);
 	await requestAndWait(page, 2);
-	let row = await take(page, 'fd', 0, 'open');
+	const profile = await take(page, 'fd', 0, 'open');
 
-	await row.getByRole('link', {name: 'Top'}).click();
+	await profile.getByRole('link', {name: 'Top'}).click();
 	await page.getByText('create_files').first().waitFor();
 
 	await page.goto('/');
@@ -78,8 +83,7 @@ test('step 6: the descriptors’ profile and the timeline show where files are o
 
 	await page.locator('#captures progress').waitFor();
 	await request(page, '× 10 requests');
-	row = await taken;
-	await row.getByRole('link', {name: 'Timeline'}).click();
+	await (await taken).getByRole('link', {name: 'Timeline'}).click();
 	await page.waitForSelector('.omnibox input:not([readonly])');
 	await page.locator('.omnibox input').click();
 	await page.keyboard.type(":select count(1) > 0 as opens from slice where name = 'openat'");
