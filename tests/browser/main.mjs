@@ -4,6 +4,7 @@
 import './viewer.mjs';
 import './desk.mjs';
 import './pages.mjs';
+import './captures.mjs';
 import './steps.mjs';
 import {runTests} from './harness.mjs';
 
