@@ -164,12 +164,12 @@ static void open_page(struct http_job *job)
 	http_set_data(job, page, close_page);
 	http_header(job, "cache-control", "no-store");
 	http_header(job, "x-content-type-options", "nosniff");
-	if (!http_stream_begin(job, 200, "text/event-stream"))
-		return;
-	page->moved_ns = clock_monotonic_ns();
+	/* First, so that who has the head misses nothing from then on. */
 	strbuf_puts(&page->pending, "retry: 1000\n\n");
 	take_kept(page);
-	look(job);
+	page->moved_ns = clock_monotonic_ns();
+	if (http_stream_begin(job, 200, "text/event-stream"))
+		look(job);
 }
 
 void hub_mount(struct http_server *server)

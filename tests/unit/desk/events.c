@@ -1,5 +1,6 @@
 #include "events.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,7 +42,9 @@ static void receive_more(struct events *events, int64_t until_ns)
 	char some[4096];
 	ssize_t got = recv(events->fd, some, sizeof(some), 0);
 
-	assert_true(got > 0);
+	if (got <= 0)
+		fail_msg("%s: %s", got ? strerror(errno) : "the end",
+			events->text.data ? events->text.data + events->seen_bytes : "");
 	assert_true(clock_monotonic_ns() < until_ns);
 	strbuf_add(&events->text, some, (size_t)got);
 }
