@@ -2,6 +2,7 @@
 // page; a button only asks.
 const ANSWERS_SHOWN = 8;
 const ANSWERS_COUNTED = 50;
+const SETTLED_MS = 250; // a slider that was moved so long ago stays where it is
 
 const HEALTH = {ok: ['good', 'well'], slow: ['warn', 'slow'], down: ['bad', 'down']};
 
@@ -105,25 +106,43 @@ function mountButtons(root, hub, post) {
 	const rate = element('input', {type: 'range', min: 0, max: 20, value: 0, id: 'patient-rate'});
 	const shown = element('output', {className: 'number', htmlFor: 'patient-rate'});
 	const load = element('p', {className: 'soft number load'});
+	let moved = null, known = 0; // a timer: what is asked for is not told yet
 	const tell = () => shown.textContent = `${rate.value}/s`;
+	const put = value => {
+		rate.value = value;
+		tell();
+	};
+	const ask = async () => {
+		const mine = moved, done = await post('/patient/requests', {rate: rate.value});
+
+		if (moved !== mine)
+			return; // it was moved again
+		moved = null;
+		if (!done)
+			put(known);
+	};
 
 	ten.setAttribute('aria-label', 'Ten requests');
 	one.addEventListener('click', () => post('/patient/requests', {count: 1}));
 	ten.addEventListener('click', () => post('/patient/requests', {count: 10}));
-	rate.addEventListener('input', tell);
-	rate.addEventListener('change', () => post('/patient/requests', {rate: rate.value}));
+	// Once it rests: requests that overtake each other would leave another rate.
+	rate.addEventListener('input', () => {
+		tell();
+		clearTimeout(moved);
+		moved = setTimeout(ask, SETTLED_MS);
+	});
 	root.append(element('h3', {}, 'Requests'),
 		element('div', {className: 'row'}, one, ten,
 			element('label', {htmlFor: 'patient-rate'}, 'Steady ', shown), rate), load);
 	hub.on('load', state => {
+		known = state.rate;
 		// Not out of the hand of who moves it.
-		if (!rate.matches(':active'))
-			rate.value = state.rate;
-		tell();
+		if (moved === null && !rate.matches(':active'))
+			put(known);
 		load.textContent = `${state.in_flight} under way` +
 			(state.held_back ? `, ${state.held_back} held back: the patient owes too many answers` : '');
 	});
-	tell();
+	put(known);
 }
 
 function median(numbers) {
