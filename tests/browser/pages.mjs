@@ -58,6 +58,37 @@ test('desk is painted from little', async page => {
 	assert.ok(bytes > 0 && bytes < PAINT_MAX_BYTES, `${bytes} bytes`);
 });
 
+test('desk says when it does not answer, and goes on by itself', async page => {
+	const banner = page.getByText('The desk does not answer. What is shown here may be old');
+
+	await page.route('**/events', route => route.abort());
+	await page.goto('/');
+	await banner.waitFor();
+	await page.unroute('**/events');
+	await banner.waitFor({state: 'detached'});
+	await page.getByText(/^PID \d+/).waitFor();
+}, {expected: /ERR_FAILED/});
+
+test('desk shows its refusals as sentences, until they are closed', async page => {
+	await page.goto('/');
+	await page.evaluate(async () => (await import('/assets/hub.js')).post('/patient/goto', {step: 99}));
+	await page.getByRole('alert').getByText(/step/).waitFor();
+	await page.getByRole('alert').getByRole('button', {name: 'Close'}).click();
+	assert.equal(await page.getByRole('alert').innerText(), '');
+}, {expected: /400 \(Bad Request\)/});
+
+test('desk shows the same to two people', async page => {
+	const other = await page.context().newPage();
+
+	await page.goto('/');
+	await other.goto('/');
+	for (const [step, variant] of [[4, 'fixed'], [0, 'go']]) {
+		await page.getByRole('button', {name: new RegExp(`^Step ${step}, .*, ${variant}$`)}).click();
+		await other.locator('.steps li.now button[aria-pressed=true]', {hasText: variant}).waitFor();
+		assert.match(await other.locator('.steps li.now').innerText(), new RegExp(`^${step} `));
+	}
+});
+
 test('threads name who waits for the mutex and who holds it, and show the lines', async page => {
 	await openHanging(page, 3);
 	const lock = page.getByRole('region', {name: /^mutex shared_state_lock/});

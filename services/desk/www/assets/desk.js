@@ -18,3 +18,4 @@ async function mount(name) {
 
 await Promise.all(['patient', 'vitals', 'captures'].map(mount));
 hub.open();
+document.addEventListener('visibilitychange', hub.open);

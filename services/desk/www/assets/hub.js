@@ -29,18 +29,25 @@ export const hub = {
 		source?.addEventListener(event, tell);
 	},
 
-	// After those who must not miss the first word have come.
+	// After those who must not miss the first word have come. A page that nobody sees has no stream: a browser
+	// gives all pages of the desk six connections between them.
 	open() {
+		source?.close();
+		source = null;
+		if (document.hidden) {
+			heard(true);
+			return;
+		}
 		source = new EventSource('/events');
 		for (const [event, functions] of listeners)
 			for (const tell of functions)
 				source.addEventListener(event, tell);
 		source.addEventListener('open', () => heard(true));
-		source.addEventListener('error', () => {
+		source.addEventListener('error', ({target}) => {
 			if (!silence)
 				heard(false);
 			// Otherwise the browser tries again itself.
-			if (source.readyState === EventSource.CLOSED)
+			if (target.readyState === EventSource.CLOSED)
 				setTimeout(hub.open, AGAIN_MS);
 		});
 	},
