@@ -67,8 +67,10 @@ function stepRow(step, post) {
 			element('span', {className: 'soft does'}, step.does)),
 		element('div', {className: 'row variants'}, ...buttons));
 
-	if (step.number === 0)
+	if (step.number === 0) {
 		buttons[0].textContent = 'go';
+		buttons[0].setAttribute('aria-label', `Step ${step.number}, ${step.name}, go`);
+	}
 	return {row, mark(patient) {
 		row.classList.toggle('now', patient.step === step.number);
 		buttons.forEach((button, i) => button.setAttribute('aria-pressed',
@@ -122,7 +124,7 @@ function mountButtons(root, hub, post) {
 			put(known);
 	};
 
-	ten.setAttribute('aria-label', 'Ten requests');
+	ten.setAttribute('aria-label', '× 10 requests');
 	one.addEventListener('click', () => post('/patient/requests', {count: 1}));
 	ten.addEventListener('click', () => post('/patient/requests', {count: 10}));
 	// Once it rests: requests that overtake each other would leave another rate.
