@@ -37,6 +37,7 @@ struct sample {
 };
 
 struct mark {
+	size_t number; /* the first is 1 */
 	int64_t time_ns;
 	char text[VITALS_MARK_BYTES];
 };
@@ -64,16 +65,26 @@ static void add_value(struct strbuf *out, double value)
 
 static void add_mark(struct strbuf *out, const struct mark *mark)
 {
-	strbuf_puts(out, "{\"t\":");
+	strbuf_printf(out, "{\"number\":%zu,\"t\":", mark->number);
 	add_time(out, mark->time_ns);
 	strbuf_puts(out, ",\"text\":\"");
 	strbuf_json_escape(out, mark->text, strlen(mark->text));
 	strbuf_puts(out, "\"}");
 }
 
-static void add_sample(struct strbuf *out, const struct sample *sample)
+/* With the lock held. */
+static void add_numbers(struct strbuf *out)
 {
-	strbuf_puts(out, "{\"t\":");
+	strbuf_printf(out, "{\"number\":%zu,\"mark_number\":%zu,", sample_count, mark_count);
+}
+
+/* With the lock held. */
+static void add_newest(struct strbuf *out)
+{
+	const struct sample *sample = &samples[(sample_count - 1) % VITALS_LENGTH];
+
+	add_numbers(out);
+	strbuf_puts(out, "\"t\":");
 	add_time(out, sample->time_ns);
 	for (int i = 0; i < COLUMN_COUNT; i++) {
 		strbuf_printf(out, ",\"%s\":", names[i]);
@@ -126,8 +137,8 @@ void vitals_add(const struct patient_numbers *numbers)
 	}
 	pthread_mutex_lock(&lock);
 	samples[sample_count++ % VITALS_LENGTH] = sample;
+	add_newest(&json);
 	pthread_mutex_unlock(&lock);
-	add_sample(&json, &sample);
 	hub_publish("vitals", &json);
 	strbuf_free(&json);
 }
@@ -139,6 +150,7 @@ void vitals_mark(const char *text)
 
 	snprintf(mark.text, sizeof(mark.text), "%s", text);
 	pthread_mutex_lock(&lock);
+	mark.number = mark_count + 1;
 	marks[mark_count++ % VITALS_MARKS_MAX] = mark;
 	pthread_mutex_unlock(&lock);
 	add_mark(&json, &mark);
@@ -196,8 +208,8 @@ static void on_vitals(struct http_job *job)
 {
 	struct strbuf out = STRBUF_INIT;
 
-	strbuf_puts(&out, "{");
 	pthread_mutex_lock(&lock);
+	add_numbers(&out);
 	for (int column = -1; column < COLUMN_COUNT; column++)
 		add_column(&out, column);
 	add_marks(&out);

@@ -2,11 +2,14 @@
  * vitals: the patient's numbers of the last ten minutes, one sample a second, for every page the same.
  *
  *     GET /vitals      all there are, column by column, oldest first:
- *                      {"t":[...],"latency_ms":[...],...,"marks":[{"t":...,"text":"step 6"},...]}
- *     event "vitals"   kept: the newest sample, {"t":...,"latency_ms":...,...}
- *     event "mark"     passing: what happened at a time, {"t":...,"text":"step 6"}
+ *                      {"number":...,"mark_number":...,"t":[...],"latency_ms":[...],...,
+ *                       "marks":[{"number":...,"t":...,"text":"step 6"},...]}
+ *     event "vitals"   kept: the newest sample, {"number":...,"mark_number":...,"t":...,
+ *                      "latency_ms":...,...}
+ *     event "mark"     passing: what happened at a time, {"number":...,"t":...,"text":"step 6"}
  *
- * Shape:     t in seconds since 1970; latency_ms the mean of the requests, anybody's, that ended since
+ * Shape:     number and mark_number count the samples and the marks so far: who has missed one, asks for
+ *            all. t in seconds since 1970; latency_ms the mean of the requests, anybody's, that ended since
  *            the sample before; cpu_percent of one CPU, over the same time; the others as they are, in
  *            bytes or counts. null: not known, or the patient was down. Marks older than the samples
  *            are left out.

@@ -153,8 +153,11 @@ static void goes_to_a_step_and_back(void **state)
 	post("/patient/reset", "", 200, "switched to step 0");
 	await_both("load", "\"rate\":0,");
 	await_soon("patient", "\"step\":0,");
+	await_both("vitals", "\"mark_number\":2,");
 	client_get(desk, "/vitals", &response);
 	assert_int_equal(response.status, 200);
+	assert_non_null(strstr(response.body, "{\"number\":"));
+	assert_non_null(strstr(response.body, ",\"mark_number\":2,\"t\":["));
 	assert_non_null(strstr(response.body, "\"fds\":[12"));
 	assert_non_null(strstr(response.body, "\"text\":\"step 6\"}"));
 	assert_non_null(strstr(response.body, "\"text\":\"step 0\"}]}"));

@@ -2,7 +2,6 @@
 // axis. The desk keeps them: a page that comes anew has all of them.
 const WINDOW_S = 600;
 const WINDOW_LEAST_S = 120; // as long as less than that is known
-const GAP_S = 2.5; // more than that between two samples: some were missed
 const HEIGHT_PX = 150;
 const MARKS_LISTED = 5;
 
@@ -61,6 +60,8 @@ function styleSheet(href) {
 // ---- what is known ----
 
 class History {
+	number = 0;
+	markNumber = 0;
 	t = [];
 	marks = [];
 	columns = Object.fromEntries(COLUMNS.map(name => [name, []]));
@@ -68,20 +69,23 @@ class History {
 	async load() {
 		const all = await (await fetch('/vitals')).json();
 
+		this.number = all.number;
+		this.markNumber = all.mark_number;
 		this.t = all.t;
 		this.marks = all.marks;
 		for (const name of COLUMNS)
 			this.columns[name] = all[name];
 	}
 
-	// Returns false if it does not follow the one before.
+	// Returns false if something was missed: a sample, or a mark.
 	add(sample) {
-		const before = this.t.at(-1);
-
-		if (sample.t <= before)
-			return true; // it came with the load
-		if (before === undefined || sample.t - before > GAP_S)
+		if (sample.mark_number > this.markNumber)
 			return false;
+		if (sample.number === this.number)
+			return true; // it came with the load
+		if (sample.number !== this.number + 1)
+			return false;
+		this.number++;
 		this.t.push(sample.t);
 		for (const name of COLUMNS)
 			this.columns[name].push(sample[name]);
@@ -100,6 +104,9 @@ class History {
 	}
 
 	addMark(mark) {
+		if (mark.number !== this.markNumber + 1)
+			return; // it came with the load, or the next sample asks for one
+		this.markNumber++;
 		this.marks = [...this.marks.filter(({t}) => t > mark.t - WINDOW_S), mark];
 	}
 }
