@@ -6,6 +6,7 @@ import './desk.mjs';
 import './pages.mjs';
 import './captures.mjs';
 import './steps.mjs';
+import './vitals.mjs';
 import {runTests} from './harness.mjs';
 
 process.exit(await runTests({desk: process.env.DESK, without: process.env.DESK_WITHOUT}) ? 0 : 1);
