@@ -64,12 +64,3 @@ int captures_list(const char *directory, struct capture **captures, size_t *coun
 		qsort(*captures, *count, sizeof(**captures), newest_first);
 	return 0;
 }
-
-bool capture_is_trace(const struct capture *capture)
-{
-	static const char ending[] = ".pftrace";
-	size_t len_bytes = strlen(capture->name), ending_bytes = strlen(ending);
-
-	return len_bytes > ending_bytes &&
-	       strcmp(capture->name + len_bytes - ending_bytes, ending) == 0;
-}

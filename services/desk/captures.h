@@ -26,7 +26,5 @@ int captures_list(const char *directory, struct capture **captures, size_t *coun
 	__attribute__((warn_unused_result));
 /* Whether it is a name of that shape; there may be no such file. */
 bool capture_name_is_plain(const char *name);
-/* Whether the viewer opens it. */
-bool capture_is_trace(const struct capture *capture);
 
 #endif

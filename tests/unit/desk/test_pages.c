@@ -96,9 +96,7 @@ static void lists_the_newest_first(void **state)
 	assert_int_equal(count, 3);
 	assert_string_equal(list[0].name, "new.pb.gz");
 	assert_int_equal(list[0].size_bytes, 12345);
-	assert_false(capture_is_trace(&list[0]));
 	assert_string_equal(list[1].name, "a.pftrace");
-	assert_true(capture_is_trace(&list[1]));
 	assert_string_equal(list[2].name, "b.pftrace");
 	free(list);
 }
