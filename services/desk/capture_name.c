@@ -1,5 +1,6 @@
 #include "desk/capture_name.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,36 +107,70 @@ static int number_in(const char *word, size_t len_bytes, const char *before, con
 	return number;
 }
 
-static void read_word(const char *word, size_t len_bytes, struct capture_facts *facts)
+static bool is_word(const char *word, size_t len_bytes, const char *expected)
 {
-	const struct capture_kind *kind = capture_kind_find(word, len_bytes);
-	int number;
+	return len_bytes == strlen(expected) && memcmp(word, expected, len_bytes) == 0;
+}
 
-	if (kind)
-		facts->kind = kind;
-	else if ((number = number_in(word, len_bytes, "step", "")) >= 0)
-		facts->step = number;
-	else if ((number = number_in(word, len_bytes, "", "s")) >= 0)
-		facts->seconds = number;
-	else if (len_bytes == strlen("fixed") && memcmp(word, "fixed", len_bytes) == 0)
-		facts->is_fixed = true;
+/* Returns where the facts begin, or the ending. */
+static const char *read_words(const char *name, struct capture_facts *facts)
+{
+	const char *end = capture_name_ending(name), *step_at = NULL, *kind_at = NULL,
+		   *before = NULL;
+
+	*facts = (struct capture_facts){.step = CAPTURE_STEP_UNKNOWN};
+	for (const char *word = name; word < end; before = word, word += strcspn(word, "-") + 1) {
+		size_t rest_bytes = (size_t)(end - word), len_bytes = strcspn(word, "-");
+		const struct capture_kind *kind;
+		int number;
+
+		len_bytes = len_bytes < rest_bytes ? len_bytes : rest_bytes;
+		kind = capture_kind_find(word, len_bytes);
+		if (kind) {
+			kind_at = word;
+			facts->kind = kind;
+			facts->seconds = 0;
+		} else if ((number = number_in(word, len_bytes, "step", "")) >= 0) {
+			step_at = word;
+			facts->step = number;
+			facts->is_fixed = false;
+		} else if (before && before == step_at && is_word(word, len_bytes, "fixed")) {
+			facts->is_fixed = true;
+		} else if (before && before == kind_at &&
+			   (number = number_in(word, len_bytes, "", "s")) >= 0) {
+			facts->seconds = number;
+		}
+	}
+	if (step_at && kind_at)
+		return step_at < kind_at ? step_at : kind_at;
+	return step_at ? step_at : kind_at ? kind_at : end;
 }
 
 void capture_name_read(const char *name, struct capture_facts *facts)
 {
-	const char *end = capture_name_ending(name);
-
-	*facts = (struct capture_facts){.step = CAPTURE_STEP_UNKNOWN};
-	while (name < end) {
-		size_t len_bytes = strcspn(name, "-");
-
-		if (len_bytes > (size_t)(end - name))
-			len_bytes = (size_t)(end - name);
-		read_word(name, len_bytes, facts);
-		name += len_bytes + 1;
-	}
-	if (!facts->kind && strcmp(end, TRACE) == 0)
+	read_words(name, facts);
+	if (!facts->kind && strcmp(capture_name_ending(name), TRACE) == 0)
 		facts->kind = capture_kind_find("trace", strlen("trace"));
+}
+
+size_t capture_name_label_bytes(const char *name)
+{
+	struct capture_facts facts;
+	const char *end = read_words(name, &facts);
+
+	return (size_t)(end - name) - (end > name && end[-1] == '-');
+}
+
+int capture_name_relabel(char result[CAPTURE_NAME_BYTES], const char *name, const char *label)
+{
+	struct capture_facts facts;
+	const char *rest = read_words(name, &facts);
+	const char *dash = rest == capture_name_ending(name) ? "" : "-";
+
+	return snprintf(result, CAPTURE_NAME_BYTES, "%s%s%s", label, dash, rest) <
+			       CAPTURE_NAME_BYTES
+		       ? 0
+		       : -EINVAL;
 }
 
 void capture_name_make(char name[CAPTURE_NAME_BYTES], const char *label,

@@ -45,7 +45,19 @@ const struct capture_kind *capture_kind_find(const char *name, size_t len_bytes)
 /* The kinds in the order to show them in, and NULL after the last. */
 const struct capture_kind *capture_kind_at(size_t index);
 
+/*
+ * What people put before the facts is theirs: of several, the last step and the last kind count; "fixed"
+ * only right after that step, a window right after that kind.
+ */
 void capture_name_read(const char *name, struct capture_facts *facts);
+/* The bytes of NAME's label, without the "-" after it: all up to the ending where it tells nothing. */
+size_t capture_name_label_bytes(const char *name);
+/*
+ * NAME with another label: what it says, when it was taken and its ending stay. -EINVAL: that would be
+ * too long.
+ */
+int capture_name_relabel(char result[CAPTURE_NAME_BYTES], const char *name, const char *label)
+	__attribute__((warn_unused_result));
 /* LABEL: "" for none. */
 void capture_name_make(char name[CAPTURE_NAME_BYTES], const char *label,
 	const struct capture_facts *facts, int64_t time_ns);

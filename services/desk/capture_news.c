@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 
 #include "common/clock.h"
 #include "desk/hub.h"
+#include "desk/vitals.h"
 
 #define LOOK_NS CLOCK_NS_PER_SEC
 #define LOOK_TAKING_NS (250 * CLOCK_NS_PER_MS)
@@ -42,7 +44,8 @@ static void add_facts(struct strbuf *out, const char *name)
 	struct capture_facts facts;
 
 	capture_name_read(name, &facts);
-	strbuf_printf(out, ",\"viewer\":\"%s\",\"seconds\":%d", viewers[capture_name_viewer(name)],
+	strbuf_printf(out, ",\"label\":\"%.*s\",\"viewer\":\"%s\",\"seconds\":%d",
+		(int)capture_name_label_bytes(name), name, viewers[capture_name_viewer(name)],
 		facts.seconds);
 	if (facts.kind)
 		strbuf_printf(out, ",\"kind\":\"%s\"", facts.kind->name);
@@ -74,8 +77,8 @@ static void add_list(struct strbuf *out)
 {
 	struct capture_error error = {""};
 	struct capture *captures;
-	size_t count;
-	int err = captures_list(store->directory, &captures, &count);
+	size_t count, hidden_count;
+	int err = captures_list(store->directory, &captures, &count, &hidden_count);
 
 	if (!err && access(store->directory, W_OK | X_OK) != 0)
 		err = -errno;
@@ -83,8 +86,10 @@ static void add_list(struct strbuf *out)
 		capture_store_explain(store, err, &error);
 	add_captures(out, captures, count);
 	free(captures);
-	strbuf_printf(out, ",\"total_bytes\":%" PRId64 ",\"max_bytes\":%" PRId64 ",\"why\":",
-		capture_store_total_bytes(store), store->max_bytes);
+	strbuf_printf(out,
+		",\"hidden_count\":%zu,\"total_bytes\":%" PRId64 ",\"max_bytes\":%" PRId64
+		",\"why\":",
+		hidden_count, capture_store_total_bytes(store), store->max_bytes);
 	add_string(out, error.text);
 	strbuf_puts(out, "}");
 }
@@ -103,16 +108,35 @@ static void publish(const char *event, struct strbuf *told, struct strbuf *news)
 	*news = (struct strbuf)STRBUF_INIT;
 }
 
-/* Returns after how long to look again. */
-static int64_t look(void)
+static void look_at_list(void)
 {
-	struct strbuf list = STRBUF_INIT, takings = STRBUF_INIT;
-	size_t count = capture_taker_add_json(&takings);
+	struct strbuf list = STRBUF_INIT;
 
 	add_list(&list);
 	publish("captures", &told_list, &list);
+}
+
+/* Returns after how long to look again. */
+static int64_t look_at_takings(void)
+{
+	struct strbuf takings = STRBUF_INIT;
+	size_t count = capture_taker_add_json(&takings);
+
 	publish("taking", &told_takings, &takings);
 	return count ? LOOK_TAKING_NS : LOOK_NS;
+}
+
+/* On the time axis of the vitals. */
+static void mark(const struct capture_end *end)
+{
+	char text[VITALS_MARK_BYTES];
+
+	if (end->facts->seconds)
+		snprintf(
+			text, sizeof(text), "%s %d s", end->facts->kind->name, end->facts->seconds);
+	else
+		snprintf(text, sizeof(text), "%s", end->facts->kind->name);
+	vitals_mark_at(text, end->begun_ns);
 }
 
 void capture_news_tell_end(const struct capture_end *end)
@@ -125,13 +149,15 @@ void capture_news_tell_end(const struct capture_end *end)
 	strbuf_puts(&out, "}");
 	hub_publish_passing("taken", &out);
 	strbuf_free(&out);
+	if (end->is_kept)
+		mark(end);
 	capture_news_look();
 }
 
 /* ---- the thread ---- */
 
-/* Until WAIT_NS are over, or somebody cannot wait. Returns whether it goes on. */
-static bool rest(int64_t wait_ns)
+/* Until WAIT_NS are over, or somebody cannot wait: IS_TOLD. Returns whether it goes on. */
+static bool rest(int64_t wait_ns, bool *is_told)
 {
 	int64_t end_ns = clock_monotonic_ns() + wait_ns;
 	struct timespec end = {end_ns / CLOCK_NS_PER_SEC, end_ns % CLOCK_NS_PER_SEC};
@@ -141,6 +167,7 @@ static bool rest(int64_t wait_ns)
 	while (!is_stopped && !must_look)
 		if (pthread_cond_timedwait(&changed, &lock, &end) == ETIMEDOUT)
 			break;
+	*is_told = must_look;
 	must_look = false;
 	goes_on = !is_stopped;
 	pthread_mutex_unlock(&lock);
@@ -149,11 +176,19 @@ static bool rest(int64_t wait_ns)
 
 static void *run(void *unused)
 {
-	(void)unused;
+	int64_t list_due_ns = 0;
+	bool is_told = false;
+
 	pthread_setname_np(pthread_self(), "captures");
-	while (rest(look()))
-		;
-	return NULL;
+	do {
+		int64_t now_ns = clock_monotonic_ns();
+
+		if (is_told || now_ns >= list_due_ns) {
+			look_at_list();
+			list_due_ns = now_ns + LOOK_NS;
+		}
+	} while (rest(look_at_takings(), &is_told));
+	return unused;
 }
 
 void capture_news_look(void)

@@ -3,13 +3,15 @@
  *
  *     event "captures"  kept, when something has changed, whoever did it, within a second:
  *         {"captures":[{"name":"step6-fd-20261121-180312.pb.gz","kind":"fd","step":6,
- *           "variant":"leaky","seconds":0,"size_bytes":1628,"time":1795284192,"viewer":"pprof"},...],
- *          "older_count":0,"total_bytes":1628,"max_bytes":1073741824,"why":""}
- *     event "taking"    kept, four times a second while there are any: capture_taker_add_json()
+ *           "variant":"leaky","label":"","seconds":0,"size_bytes":1628,"time":1795284192,"viewer":"pprof"},...],
+ *          "older_count":0,"hidden_count":0,"total_bytes":1628,"max_bytes":1073741824,"why":""}
+ *     event "taking"    kept, four times a second while there are any, and how the last ones ended:
+ *                       capture_taker_add_json()
  *     event "taken"     passing: {"id":1,"name":"...","kept":true,"why":""}
  *
  * Shape:     the newest first, at most CAPTURE_NEWS_MAX; null: not known; viewer "pprof", "timeline" or
- *            "". WHY: what is wrong with the directory, in a sentence.
+ *            "". label: what comes before that in its name. hidden_count: captures.h. WHY: what is wrong
+ *            with the directory, in a sentence. One that is kept becomes a mark of vitals.h at its begin.
  * Thread:    capture_news_start() and capture_news_stop() from the main thread; the others are MT-Safe.
  */
 #ifndef SICKBAY_DESK_CAPTURE_NEWS_H

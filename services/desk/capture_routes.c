@@ -2,14 +2,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "desk/capture_name.h"
 #include "desk/capture_news.h"
 #include "desk/capture_taker.h"
 #include "desk/patient.h"
-#include "desk/vitals.h"
 #include "http/params.h"
 
 #define SECONDS_MAX 300 /* the patient's own bound */
@@ -105,18 +103,6 @@ static int read_order(struct http_job *job, struct capture_order *order)
 	return 0;
 }
 
-/* On the time axis of the vitals. */
-static void mark(const struct capture_facts *facts)
-{
-	char text[VITALS_MARK_BYTES];
-
-	if (facts->seconds)
-		snprintf(text, sizeof(text), "%s %d s", facts->kind->name, facts->seconds);
-	else
-		snprintf(text, sizeof(text), "%s", facts->kind->name);
-	vitals_mark(text);
-}
-
 static void take(struct http_job *job)
 {
 	struct capture_order order;
@@ -134,7 +120,6 @@ static void take(struct http_job *job)
 		return;
 	}
 	capture_news_look();
-	mark(&order.facts);
 	strbuf_printf(&out, "{\"id\":%u,\"name\":\"%s\"}", id, name);
 	http_reply_strbuf(job, 202, "application/json", &out);
 }

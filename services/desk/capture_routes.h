@@ -6,7 +6,7 @@
  *                            told to every page (capture_news.h)
  *     POST /capture/cancel   id
  *     POST /capture/delete   name
- *     POST /capture/rename   name; to, without its ending
+ *     POST /capture/rename   name; to, the new label: all before what the name says (capture_name.h)
  *     GET  /capture/kinds    [{"kind":"cpu","does":"...","seconds":10,"needs_window":true},...]
  *
  * Thread:    main thread only.

@@ -3,14 +3,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/random.h"
 #include "desk/capture_name.h"
 
-#define PART_NAME_BYTES (CAPTURE_NAME_BYTES + 8)
+#define PART_BEGIN ".desk-"
+#define PART_END ".part"
 #define MIB (1024 * 1024)
 
 /* ---- sentences ---- */
@@ -75,17 +79,38 @@ static int open_directory(const struct capture_store *store)
 	return fd < 0 ? -errno : fd;
 }
 
-static void name_part(char part_name[PART_NAME_BYTES], const char *name)
-{
-	snprintf(part_name, PART_NAME_BYTES, ".%s.part", name);
-}
-
 static bool is_part(const char *name)
 {
-	size_t len_bytes = strlen(name), ending_bytes = strlen(".part");
+	size_t len_bytes = strlen(name);
 
-	return name[0] == '.' && len_bytes > ending_bytes &&
-	       strcmp(name + len_bytes - ending_bytes, ".part") == 0;
+	return strncmp(name, PART_BEGIN, strlen(PART_BEGIN)) == 0 &&
+	       strcmp(name + len_bytes - strlen(PART_END), PART_END) == 0;
+}
+
+static void remove_if_left(int directory_fd, const char *part_name)
+{
+	int fd = openat(directory_fd, part_name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(directory_fd, part_name, 0);
+	close(fd);
+}
+
+/*
+ * Never replaces TO. Shared folders of virtual machines may have no such rename: there it has both
+ * names for a moment.
+ */
+static int move(int directory_fd, const char *from, const char *to)
+{
+	if (renameat2(directory_fd, from, directory_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	if (linkat(directory_fd, from, directory_fd, to, 0) != 0)
+		return -errno;
+	return unlinkat(directory_fd, from, 0) == 0 ? 0 : -errno;
 }
 
 void capture_store_clean(const struct capture_store *store)
@@ -97,11 +122,11 @@ void capture_store_clean(const struct capture_store *store)
 		return;
 	while ((entry = readdir(dir)))
 		if (is_part(entry->d_name))
-			unlinkat(dirfd(dir), entry->d_name, 0);
+			remove_if_left(dirfd(dir), entry->d_name);
 	closedir(dir);
 }
 
-int64_t capture_store_total_bytes(const struct capture_store *store)
+static int64_t sum_bytes(const struct capture_store *store, bool with_parts)
 {
 	DIR *dir = opendir(store->directory);
 	struct dirent *entry;
@@ -111,11 +136,17 @@ int64_t capture_store_total_bytes(const struct capture_store *store)
 	if (!dir)
 		return 0;
 	while ((entry = readdir(dir)))
-		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if ((with_parts || !is_part(entry->d_name)) &&
+			fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			S_ISREG(st.st_mode))
 			total_bytes += st.st_size;
 	closedir(dir);
 	return total_bytes;
+}
+
+int64_t capture_store_total_bytes(const struct capture_store *store)
+{
+	return sum_bytes(store, false);
 }
 
 /* Opens the directory of a capture that there is. */
@@ -129,6 +160,16 @@ static int open_beside(const struct capture_store *store, const char *name)
 		fd = -ENOENT;
 	}
 	return fd;
+}
+
+bool capture_store_has(const struct capture_store *store, const char *name)
+{
+	int fd = open_directory(store);
+	bool is_there = fd >= 0 && faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return is_there;
 }
 
 int capture_store_delete(
@@ -147,7 +188,6 @@ int capture_store_delete(
 int capture_store_rename(const struct capture_store *store, const char *from, const char *label,
 	char result[CAPTURE_NAME_BYTES], struct capture_error *error)
 {
-	const char *ending = capture_name_ending(from);
 	int fd, err = 0;
 
 	if (!capture_label_is_good(label)) {
@@ -157,9 +197,14 @@ int capture_store_rename(const struct capture_store *store, const char *from, co
 	fd = open_beside(store, from);
 	if (fd < 0)
 		return explain(fd, from, error);
-	snprintf(result, CAPTURE_NAME_BYTES, "%s%s", label, ending);
-	if (renameat2(fd, from, fd, result, RENAME_NOREPLACE) != 0)
-		err = -errno;
+	if (capture_name_relabel(result, from, label) != 0) {
+		close(fd);
+		snprintf(error->text, sizeof(error->text),
+			"With that the whole name would be too long; choose a shorter one.");
+		return -EINVAL;
+	}
+	if (strcmp(from, result) != 0)
+		err = move(fd, from, result);
 	close(fd);
 	return err ? explain(err, err == -EEXIST ? result : from, error) : 0;
 }
@@ -169,15 +214,32 @@ int capture_store_rename(const struct capture_store *store, const char *from, co
 static int check_room(struct capture_part *part, struct capture_error *error)
 {
 	part->unchecked_bytes = 0;
-	return capture_store_total_bytes(part->store) >= part->store->max_bytes
+	return sum_bytes(part->store, true) >= part->store->max_bytes
 		       ? explain_full(part->store, error)
 		       : 0;
+}
+
+static int open_part(struct capture_part *part)
+{
+	uint64_t number = 0;
+	int err = random_fill(&number, sizeof(number));
+
+	if (err)
+		return err;
+	snprintf(part->part_name, sizeof(part->part_name), PART_BEGIN "%016" PRIx64 PART_END,
+		number);
+	part->fd = openat(part->directory_fd, part->part_name,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (part->fd < 0)
+		return -errno;
+	/* Where there are no locks, nobody gets one to remove it either. */
+	flock(part->fd, LOCK_EX | LOCK_NB);
+	return 0;
 }
 
 int capture_part_begin(const struct capture_store *store, const char *name,
 	struct capture_part *part, struct capture_error *error)
 {
-	char part_name[PART_NAME_BYTES];
 	int err;
 
 	*part = (struct capture_part){.store = store};
@@ -188,15 +250,11 @@ int capture_part_begin(const struct capture_store *store, const char *name,
 	part->directory_fd = open_directory(store);
 	if (part->directory_fd < 0)
 		return capture_store_explain(store, part->directory_fd, error);
-	name_part(part_name, name);
-	part->fd = openat(part->directory_fd, part_name,
-		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (part->fd >= 0)
+	err = open_part(part);
+	if (!err)
 		return 0;
-	err = -errno;
 	close(part->directory_fd);
-	return err == -EEXIST ? explain(err, name, error)
-			      : capture_store_explain(store, err, error);
+	return capture_store_explain(store, err, error);
 }
 
 int capture_part_write(
@@ -225,25 +283,26 @@ int capture_part_write(
 	return 0;
 }
 
+static void close_part(struct capture_part *part)
+{
+	close(part->fd);
+	close(part->directory_fd);
+}
+
 int capture_part_keep(struct capture_part *part, struct capture_error *error)
 {
-	char part_name[PART_NAME_BYTES];
-	int err = 0;
+	int err = move(part->directory_fd, part->part_name, part->name);
 
-	name_part(part_name, part->name);
-	if (renameat2(part->directory_fd, part_name, part->directory_fd, part->name,
-		    RENAME_NOREPLACE) != 0)
-		err = explain(-errno, part->name, error);
-	capture_part_drop(part);
-	return err;
+	if (err) {
+		capture_part_drop(part);
+		return explain(err, part->name, error);
+	}
+	close_part(part);
+	return 0;
 }
 
 void capture_part_drop(struct capture_part *part)
 {
-	char part_name[PART_NAME_BYTES];
-
-	name_part(part_name, part->name);
-	unlinkat(part->directory_fd, part_name, 0);
-	close(part->fd);
-	close(part->directory_fd);
+	unlinkat(part->directory_fd, part->part_name, 0);
+	close_part(part);
 }

@@ -2,7 +2,8 @@
  * capture_store: what the desk changes in the captures directory. Others write there too, at any time:
  * nothing of it is remembered from one call to the next.
  *
- * Shape:     a capture under way is a hidden file, ".NAME.part", which becomes NAME when it is whole:
+ * Shape:     a capture under way is a hidden file, ".desk-NUMBER.part", which becomes NAME when it is
+ *            whole, and which its desk keeps locked until then: another desk may use the same directory.
  *                capture_part_begin() -> capture_part_write() ... -> capture_part_keep()
  *                                               \______________________-> capture_part_drop()
  *            All files of the directory together stay below MAX_BYTES, to within a thousandth for each
@@ -14,6 +15,7 @@
 #ifndef SICKBAY_DESK_CAPTURE_STORE_H
 #define SICKBAY_DESK_CAPTURE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,19 +33,22 @@ struct capture_error {
 struct capture_part {
 	const struct capture_store *store;
 	char name[CAPTURE_NAME_BYTES];
+	char part_name[CAPTURE_NAME_BYTES];
 	int directory_fd, fd;
 	int64_t size_bytes, unchecked_bytes;
 };
 
-/* Removes the parts that a desk left which was killed; while none is under way. */
+/* Removes the parts that a desk left which was killed. */
 void capture_store_clean(const struct capture_store *store);
 /* Why the directory cannot be read or written. Returns ERR. */
 int capture_store_explain(const struct capture_store *store, int err, struct capture_error *error);
-/* Of all files, hidden ones too; 0 where there is no directory. */
+/* Of all files, hidden ones too, but for what is under way; 0 where there is no directory. */
 int64_t capture_store_total_bytes(const struct capture_store *store);
+/* Whether the directory has something of that name. */
+bool capture_store_has(const struct capture_store *store, const char *name);
 int capture_store_delete(const struct capture_store *store, const char *name,
 	struct capture_error *error) __attribute__((warn_unused_result));
-/* FROM's ending is added to LABEL; RESULT is the whole. What is there is never replaced. */
+/* RESULT: capture_name_relabel(). What is there is never replaced. */
 int capture_store_rename(const struct capture_store *store, const char *from, const char *label,
 	char result[CAPTURE_NAME_BYTES], struct capture_error *error)
 	__attribute__((warn_unused_result));

@@ -25,12 +25,21 @@ struct taking {
 	struct client *client;
 };
 
+struct ended {
+	unsigned id;
+	char name[CAPTURE_NAME_BYTES];
+	bool is_kept;
+	struct capture_error error; /* why it was not; or "" */
+};
+
 static struct {
 	struct capture_taker_config config;
 	struct http_pool *pool;
 	pthread_mutex_t lock;                       /* guards all below */
 	struct taking takings[CAPTURE_TAKINGS_MAX]; /* the thread of one reads its own without it */
 	unsigned last_id;
+	struct ended ended[CAPTURE_ENDED_MAX]; /* number N is at N modulo their count */
+	size_t ended_count;                    /* so far */
 } taker = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int capture_taker_start(const struct capture_taker_config *config)
@@ -40,6 +49,8 @@ int capture_taker_start(const struct capture_taker_config *config)
 		.queue_max = CAPTURE_TAKINGS_MAX};
 
 	taker.config = *config;
+	/* Pages outlive a desk: the next one's numbers are others. */
+	taker.last_id = (unsigned)(clock_realtime_ns() / CLOCK_NS_PER_SEC);
 	capture_store_clean(config->store);
 	return http_pool_create(&threads, &taker.pool);
 }
@@ -132,6 +143,17 @@ static int capture(struct taking *taking, struct capture_error *error)
 	return err;
 }
 
+/* With the lock held. */
+static void note_end(const struct taking *done, bool is_kept, const struct capture_error *error)
+{
+	struct ended *ended = &taker.ended[taker.ended_count++ % CAPTURE_ENDED_MAX];
+
+	ended->id = done->id;
+	memcpy(ended->name, done->name, sizeof(ended->name));
+	ended->is_kept = is_kept;
+	ended->error = *error;
+}
+
 static void run(void *data)
 {
 	struct taking *taking = data;
@@ -142,27 +164,50 @@ static void run(void *data)
 	pthread_mutex_lock(&taker.lock);
 	done = *taking;
 	*taking = (struct taking){0};
+	note_end(&done, is_kept, &error);
 	pthread_mutex_unlock(&taker.lock);
 	client_free(done.client);
-	taker.config.on_end(&(struct capture_end){done.id, done.name, is_kept, error.text});
+	taker.config.on_end(&(struct capture_end){done.id, done.name, &done.facts,
+		clock_realtime_ns() - (clock_monotonic_ns() - done.begun_ns), is_kept, error.text});
 }
 
 /* ---- all of them ---- */
+
+static bool is_taken(const char *name)
+{
+	for (struct taking *t = taker.takings; t < taker.takings + CAPTURE_TAKINGS_MAX; t++)
+		if (t->id && strcmp(t->name, name) == 0)
+			return true;
+	return capture_store_has(taker.config.store, name);
+}
+
+/* A name has whole seconds: of two that begin in one, the later has the next. */
+static void choose_name(const struct capture_order *order, char name[CAPTURE_NAME_BYTES])
+{
+	int64_t time_ns = clock_realtime_ns();
+
+	do {
+		capture_name_make(name, order->label, &order->facts, time_ns);
+		time_ns += CLOCK_NS_PER_SEC;
+	} while (is_taken(name));
+}
 
 static int start_taking(struct taking *taking, const struct capture_order *order)
 {
 	struct client_config config = {.base_url = taker.config.patient,
 		.answer_timeout_ms = (unsigned)order->facts.seconds * 1000 + PATIENCE_MS};
+	char name[CAPTURE_NAME_BYTES];
 	struct client *client;
 	int err = client_create(&config, &client);
 
 	if (err)
 		return err;
+	choose_name(order, name);
 	*taking = (struct taking){.id = ++taker.last_id,
 		.facts = order->facts,
 		.begun_ns = clock_monotonic_ns(),
 		.client = client};
-	capture_name_make(taking->name, order->label, &order->facts, clock_realtime_ns());
+	memcpy(taking->name, name, sizeof(name));
 	err = http_pool_call(taker.pool, run, taking);
 	if (err) {
 		*taking = (struct taking){0};
@@ -233,24 +278,52 @@ static int percent_of(const struct taking *taking)
 	return passed_ns < 100 ? (int)passed_ns : 100;
 }
 
-size_t capture_taker_add_json(struct strbuf *out)
+/* With the lock held. Returns how many there are. */
+static size_t add_takings(struct strbuf *out)
 {
 	const struct taking *sorted[CAPTURE_TAKINGS_MAX] = {NULL};
 	size_t count = 0;
 
-	pthread_mutex_lock(&taker.lock);
 	for (size_t i = 0; i < CAPTURE_TAKINGS_MAX; i++)
 		if (taker.takings[i].id)
 			sorted[count++] = &taker.takings[i];
 	qsort(sorted, count, sizeof(sorted[0]), older_first);
-	strbuf_puts(out, "[");
 	for (size_t i = 0; i < count; i++)
 		strbuf_printf(out,
 			"%s{\"id\":%u,\"name\":\"%s\",\"kind\":\"%s\",\"seconds\":%d,"
 			"\"percent\":%d,\"bytes\":%" PRId64 "}",
 			i ? "," : "", sorted[i]->id, sorted[i]->name, sorted[i]->facts.kind->name,
 			sorted[i]->facts.seconds, percent_of(sorted[i]), sorted[i]->received_bytes);
-	strbuf_puts(out, "]");
+	return count;
+}
+
+/* With the lock held. */
+static void add_ended(struct strbuf *out)
+{
+	size_t first = taker.ended_count > CAPTURE_ENDED_MAX ? taker.ended_count - CAPTURE_ENDED_MAX
+							     : 0;
+
+	for (size_t i = first; i < taker.ended_count; i++) {
+		const struct ended *ended = &taker.ended[i % CAPTURE_ENDED_MAX];
+
+		strbuf_printf(out, "%s{\"id\":%u,\"name\":\"%s\",\"kept\":%s,\"reason\":\"",
+			i > first ? "," : "", ended->id, ended->name,
+			ended->is_kept ? "true" : "false");
+		strbuf_json_escape(out, ended->error.text, strlen(ended->error.text));
+		strbuf_puts(out, "\"}");
+	}
+}
+
+size_t capture_taker_add_json(struct strbuf *out)
+{
+	size_t count;
+
+	pthread_mutex_lock(&taker.lock);
+	strbuf_puts(out, "{\"takings\":[");
+	count = add_takings(out);
+	strbuf_puts(out, "],\"ended\":[");
+	add_ended(out);
+	strbuf_puts(out, "]}");
 	pthread_mutex_unlock(&taker.lock);
 	return count;
 }

@@ -17,6 +17,7 @@
 #include "desk/capture_store.h"
 
 #define CAPTURE_TAKINGS_MAX 4
+#define CAPTURE_ENDED_MAX 8
 
 struct capture_order {
 	struct capture_facts facts;      /* with a kind */
@@ -25,8 +26,10 @@ struct capture_order {
 
 /* How one ended. */
 struct capture_end {
-	unsigned id;
+	unsigned id; /* another one's never, not even before the desk was restarted */
 	const char *name;
+	const struct capture_facts *facts;
+	int64_t begun_ns; /* since 1970, UTC */
 	bool is_kept;
 	const char *sentence; /* why it was not; or "" */
 };
@@ -47,8 +50,10 @@ int capture_taker_take(const struct capture_order *order, unsigned *id,
 /* -ENOENT: it is not under way (any more). */
 int capture_taker_cancel(unsigned id) __attribute__((warn_unused_result));
 /*
- * Appends a JSON list of those under way, oldest first: [{"id":1,"name":"...","kind":"cpu","seconds":10,
- * "percent":40,"bytes":0}]. Returns how many there are. The percent are the window's; 0 without one.
+ * Appends those under way, and the CAPTURE_ENDED_MAX that ended last, each oldest first, as JSON:
+ *     {"takings":[{"id":1,"name":"...","kind":"cpu","seconds":10,"percent":40,"bytes":0}],
+ *      "ended":[{"id":1,"name":"...","kept":false,"reason":"It was cancelled."}]}
+ * Returns how many are under way. The percent are the window's; 0 without one.
  */
 size_t capture_taker_add_json(struct strbuf *out);
 /* Cancels all and waits for their end. */

@@ -20,13 +20,19 @@ bool capture_name_is_plain(const char *name)
 	       len_bytes < CAPTURE_NAME_BYTES && !strstr(name, "..");
 }
 
-static bool look_at(int directory_fd, const char *name, struct capture *capture)
+/* Returns whether it is one to show. */
+static bool look_at(
+	int directory_fd, const char *name, struct capture *capture, size_t *hidden_count)
 {
 	struct stat st;
 
-	if (!capture_name_is_plain(name) ||
-		fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+	if (name[0] == '.' || fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		!S_ISREG(st.st_mode))
 		return false;
+	if (!capture_name_is_plain(name)) {
+		++*hidden_count;
+		return false;
+	}
 	memcpy(capture->name, name, strlen(name) + 1);
 	capture->size_bytes = st.st_size;
 	capture->modified_ns = st.st_mtim.tv_sec * CLOCK_NS_PER_SEC + st.st_mtim.tv_nsec;
@@ -42,14 +48,15 @@ static int newest_first(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-int captures_list(const char *directory, struct capture **captures, size_t *count)
+int captures_list(
+	const char *directory, struct capture **captures, size_t *count, size_t *hidden_count)
 {
 	DIR *dir = opendir(directory);
 	struct dirent *entry;
 	size_t cap = 0;
 
 	*captures = NULL;
-	*count = 0;
+	*count = *hidden_count = 0;
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
@@ -57,7 +64,7 @@ int captures_list(const char *directory, struct capture **captures, size_t *coun
 			cap = cap ? 2 * cap : 16;
 			*captures = xrealloc(*captures, cap, sizeof(**captures));
 		}
-		*count += look_at(dirfd(dir), entry->d_name, &(*captures)[*count]);
+		*count += look_at(dirfd(dir), entry->d_name, &(*captures)[*count], hidden_count);
 	}
 	closedir(dir);
 	if (*count)

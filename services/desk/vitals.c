@@ -143,9 +143,9 @@ void vitals_add(const struct patient_numbers *numbers)
 	strbuf_free(&json);
 }
 
-void vitals_mark(const char *text)
+void vitals_mark_at(const char *text, int64_t time_ns)
 {
-	struct mark mark = {.time_ns = clock_realtime_ns()};
+	struct mark mark = {.time_ns = time_ns};
 	struct strbuf json = STRBUF_INIT;
 
 	snprintf(mark.text, sizeof(mark.text), "%s", text);
@@ -156,6 +156,11 @@ void vitals_mark(const char *text)
 	add_mark(&json, &mark);
 	hub_publish_passing("mark", &json);
 	strbuf_free(&json);
+}
+
+void vitals_mark(const char *text)
+{
+	vitals_mark_at(text, clock_realtime_ns());
 }
 
 /* ---- /vitals ---- */

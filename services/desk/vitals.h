@@ -13,7 +13,7 @@
  *            the sample before; cpu_percent of one CPU, over the same time; the others as they are, in
  *            bytes or counts. null: not known, or the patient was down. Marks older than the samples
  *            are left out.
- * Thread:    vitals_add() from one thread; vitals_mark() is MT-Safe.
+ * Thread:    vitals_add() from one thread; the marks are MT-Safe.
  */
 #ifndef SICKBAY_DESK_VITALS_H
 #define SICKBAY_DESK_VITALS_H
@@ -29,6 +29,8 @@
 void vitals_add(const struct patient_numbers *numbers);
 /* TEXT: a word or two, "step 6" or "cpu 5 s"; a longer one is cut. */
 void vitals_mark(const char *text);
+/* The same of something that was at TIME_NS, since 1970. */
+void vitals_mark_at(const char *text, int64_t time_ns);
 
 /* Before http_server_start(). */
 void vitals_mount(struct http_server *server);

@@ -1,6 +1,7 @@
 /* What names say, and the names that the desk gives. */
 #include "../support/test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +77,16 @@ static void reads_what_people_chose(void **state)
 	assert_ptr_equal(facts.kind, kind("heap"));
 	assert_int_equal(facts.step, 3);
 	assert_int_equal(facts.seconds, 0);
+	capture_name_read("before-fixed-30s-step3-heap.pb.gz", &facts);
+	assert_ptr_equal(facts.kind, kind("heap"));
+	assert_int_equal(facts.step, 3);
+	assert_false(facts.is_fixed);
+	assert_int_equal(facts.seconds, 0);
+	capture_name_read("step1-fixed-cpu-5s-step3-not-fixed-heap.pb.gz", &facts);
+	assert_ptr_equal(facts.kind, kind("heap"));
+	assert_int_equal(facts.step, 3);
+	assert_false(facts.is_fixed);
+	assert_int_equal(facts.seconds, 0);
 	capture_name_read("step-cpux-stepx-s-9999s-step1234-fixedly", &facts);
 	assert_null(facts.kind);
 	assert_int_equal(facts.step, CAPTURE_STEP_UNKNOWN);
@@ -83,6 +94,33 @@ static void reads_what_people_chose(void **state)
 	assert_false(facts.is_fixed);
 	capture_name_read("-", &facts);
 	assert_null(facts.kind);
+}
+
+static void gives_another_label(void **state)
+{
+	static const struct {
+		const char *name, *label, *result;
+		size_t label_bytes;
+	} cases[] = {
+		{"step6-fd-1.pb.gz", "new", "new-step6-fd-1.pb.gz", 0},
+		{"old-step6-fd-1.pb.gz", "new", "new-step6-fd-1.pb.gz", 3},
+		{"a-heap-step6-fixed-trace-5s-1.pftrace", "b-cpu",
+			"b-cpu-step6-fixed-trace-5s-1.pftrace", 6},
+		{"old-cpu-5s-1.pb.gz", "new", "new-cpu-5s-1.pb.gz", 3},
+		{"heap-step3.pb.gz", "new", "new-heap-step3.pb.gz", 0},
+		{"my-own.pftrace", "new", "new.pftrace", 6},
+		{"perf.data", "new", "new", 9},
+	};
+	char result[CAPTURE_NAME_BYTES], long_name[CAPTURE_NAME_BYTES] = "heap-";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(capture_name_label_bytes(cases[i].name), cases[i].label_bytes);
+		assert_int_equal(capture_name_relabel(result, cases[i].name, cases[i].label), 0);
+		assert_string_equal(result, cases[i].result);
+	}
+	memset(long_name + 5, 'x', sizeof(long_name) - 6);
+	assert_int_equal(capture_name_relabel(result, long_name, "a"), -EINVAL);
 }
 
 static void knows_who_shows_it(void **state)
@@ -128,6 +166,7 @@ int main(void)
 		cmocka_unit_test(a_name_tells_all),
 		cmocka_unit_test(the_longest_is_plain),
 		cmocka_unit_test(reads_what_people_chose),
+		cmocka_unit_test(gives_another_label),
 		cmocka_unit_test(knows_who_shows_it),
 		cmocka_unit_test(refuses_labels_that_are_no_names),
 	};

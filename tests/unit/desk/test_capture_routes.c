@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,6 +51,19 @@ static void on_mutex(struct http_job *job)
 	http_reply_text(job, 500, "Could not enable it: it is in use.");
 }
 
+/* Three bytes a second. */
+static void drip(struct http_job *job)
+{
+	assert_int_equal(http_stream_write(job, "abc", 3), 0);
+	http_after(job, 1000, drip);
+}
+
+static void on_wall(struct http_job *job)
+{
+	if (http_stream_begin(job, 200, "application/octet-stream"))
+		drip(job);
+}
+
 static void on_patient_left(struct http_job *job)
 {
 	(void)job;
@@ -71,7 +85,7 @@ static int empty(void **state)
 	char command[128];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s/* %s/.*.part", directory, directory);
+	snprintf(command, sizeof(command), "rm -rf %s/* %s/.desk-*", directory, directory);
 	return system(command);
 }
 
@@ -83,6 +97,7 @@ static int start_patient(void)
 		{"/debug/pprof/fd", HTTP_GET, on_fd, NULL},
 		{"/debug/pprof/mutex", HTTP_GET, on_mutex, NULL},
 		{"/debug/pprof/profile", HTTP_GET, on_profile, NULL},
+		{"/debug/pprof/wall", HTTP_GET, on_wall, NULL},
 	};
 
 	patient = client_serve(routes, sizeof(routes) / sizeof(routes[0]), 1);
@@ -179,8 +194,9 @@ static void takes_a_capture(void **state)
 	expect_post("/capture/take", "kind=heap&name=before", 202, "\"name\":\"before-heap-20");
 	end = events_await(&page, "taken", "before-heap-20");
 	expect_in(end, "\"kept\":true,\"why\":\"\"");
+	events_await(&page, "mark", "\"text\":\"heap\"");
 	events_await(&page, "captures",
-		"\"viewer\":\"pprof\",\"seconds\":0,\"kind\":\"heap\",\"step\":null,"
+		"\"label\":\"before\",\"viewer\":\"pprof\",\"seconds\":0,\"kind\":\"heap\",\"step\":null,"
 		"\"variant\":null,\"size_bytes\":9,");
 	assert_int_equal(count_files(), 1);
 	events_close(&page);
@@ -231,12 +247,14 @@ static void cancels_in_the_patient_too(void **state)
 	(void)state;
 	expect_post("/capture/take", "kind=cpu&seconds=300", 202, "cpu-300s-20");
 	client_await(&asked);
-	assert_int_equal(sscanf(events_await(&page, "taking", "cpu-300s"), "[{\"id\":%u,", &id), 1);
+	assert_int_equal(
+		sscanf(events_await(&page, "taking", "cpu-300s"), "{\"takings\":[{\"id\":%u,", &id),
+		1);
 	snprintf(fields, sizeof(fields), "id=%u", id);
 	expect_post("/capture/cancel", fields, 200, "Done.");
 	client_await(&left);
 	expect_in(events_await(&page, "taken", "cpu-300s"), "\"why\":\"It was cancelled.\"");
-	events_await(&page, "taking", "[]");
+	events_await(&page, "taking", "{\"takings\":[],");
 	expect_post("/capture/cancel", fields, 404, "not under way any more");
 	assert_int_equal(count_files(), 0);
 	events_close(&page);
@@ -258,7 +276,7 @@ static void shows_how_far_it_is(void **state)
 	}
 	client_await(&asked);
 	expect_in(taking, "\"kind\":\"cpu\",\"seconds\":1,");
-	assert_int_equal(sscanf(taking, "[{\"id\":%d,", &percent), 1);
+	assert_int_equal(sscanf(taking, "{\"takings\":[{\"id\":%d,", &percent), 1);
 	assert_int_equal(capture_taker_cancel((unsigned)percent), 0);
 	client_await(&left);
 	events_await(&page, "taken", "cpu-1s");
@@ -330,7 +348,9 @@ static void renames_and_deletes(void **state)
 	expect_post("/capture/rename", "name=a.pb.gz&to=c", 409, "already");
 	expect_post("/capture/rename", "name=a.pb.gz&to=step3-heap", 200, "Done.");
 	events_await(&page, "captures", "\"name\":\"step3-heap.pb.gz\"");
-	expect_post("/capture/delete", "name=step3-heap.pb.gz", 200, "Done.");
+	expect_post("/capture/rename", "name=step3-heap.pb.gz&to=before", 200, "Done.");
+	events_await(&page, "captures", "\"kind\":\"heap\",\"step\":3,\"variant\":\"leaky\"");
+	expect_post("/capture/delete", "name=before-step3-heap.pb.gz", 200, "Done.");
 	expect_post("/capture/delete", "name=c.pb.gz", 200, "Done.");
 	events_await(&page, "captures", "{\"captures\":[],");
 	events_close(&page);
@@ -346,9 +366,91 @@ static void shows_what_others_put_there(void **state)
 	begun_ns = clock_monotonic_ns();
 	write_file("step6-fixed-trace-5s.pftrace");
 	events_await(&page, "captures",
-		"{\"name\":\"step6-fixed-trace-5s.pftrace\",\"viewer\":\"timeline\",\"seconds\":5,"
+		"{\"name\":\"step6-fixed-trace-5s.pftrace\",\"label\":\"\",\"viewer\":\"timeline\",\"seconds\":5,"
 		"\"kind\":\"trace\",\"step\":6,\"variant\":\"fixed\",");
 	assert_in_range(clock_monotonic_ns() - begun_ns, 0, SEEN_WITHIN_NS);
+	events_close(&page);
+}
+
+/* Whoever comes later is told too, why there is no such capture. */
+static void tells_how_the_last_ones_ended(void **state)
+{
+	struct events page;
+	const char *ended;
+	unsigned ids[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct client_response response = events_post(
+			server, "/capture/take", "kind=mutex");
+
+		page = events_open(server);
+		assert_int_equal(sscanf(response.body, "{\"id\":%u", &ids[i]), 1);
+		events_await(&page, "taking", "{\"takings\":[],");
+		events_close(&page);
+	}
+	for (int i = 0; i < CAPTURE_ENDED_MAX - 1; i++) {
+		page = events_open(server);
+		expect_post("/capture/take", "kind=heap&name=good", 202, "good-heap");
+		events_await(&page, "taken", "good-heap");
+		events_close(&page);
+	}
+	page = events_open(server);
+	ended = strstr(events_await(&page, "taking", "{\"takings\":[],"), "\"ended\":[{\"id\":");
+	assert_non_null(ended);
+	assert_int_equal(strtoul(ended + strlen("\"ended\":[{\"id\":"), NULL, 10), ids[1]);
+	expect_in(ended, ",\"kept\":false,\"reason\":\"The patient answered 500: Could not");
+	expect_in(ended, ",\"kept\":true,\"reason\":\"\"}]}");
+	assert_true(ids[1] > ids[0] && ids[0] > 1600000000); /* a restarted desk has others */
+	events_close(&page);
+}
+
+/* Two people press the same in one second. */
+static void names_are_each_ones_own(void **state)
+{
+	struct events page = events_open(server);
+
+	(void)state;
+	for (int i = 0; i < CAPTURE_TAKINGS_MAX; i++)
+		expect_post("/capture/take", "kind=heap", 202, "heap-20");
+	for (int i = 0; i < CAPTURE_TAKINGS_MAX; i++)
+		expect_in(events_await(&page, "taken", "heap-20"), "\"kept\":true");
+	assert_int_equal(count_files(), CAPTURE_TAKINGS_MAX);
+	events_close(&page);
+}
+
+static void marks_only_what_was_kept(void **state)
+{
+	struct events page = events_open(server);
+
+	(void)state;
+	expect_post("/capture/take", "kind=fd", 202, "fd-20");
+	expect_in(events_await(&page, "taken", "fd-20"), "\"kept\":false");
+	expect_post("/capture/take", "kind=threads&seconds=3", 202, "threads-3s-20");
+	expect_in(events_await(&page, "mark", ""), "\"text\":\"threads 3 s\"");
+	events_close(&page);
+}
+
+/* What is received piece by piece changes nothing in the list. */
+static void tells_the_list_only_when_it_changes(void **state)
+{
+	struct events page = events_open(server);
+	size_t before_bytes;
+	unsigned id;
+
+	(void)state;
+	write_file("odd name.pb.gz");
+	events_await(&page, "captures", "{\"captures\":[],\"older_count\":0,\"hidden_count\":1,");
+	expect_post("/capture/take", "kind=wall&seconds=60", 202, "wall-60s-20");
+	assert_int_equal(sscanf(events_await(&page, "taking", "\"bytes\":3"),
+				 "{\"takings\":[{\"id\":%u", &id),
+		1);
+	before_bytes = page.seen_bytes;
+	events_await(&page, "taking", "\"bytes\":6");
+	assert_null(memmem(page.text.data + before_bytes, page.seen_bytes - before_bytes,
+		"event: captures", strlen("event: captures")));
+	assert_int_equal(capture_taker_cancel(id), 0);
+	events_await(&page, "taken", "wall-60s");
 	events_close(&page);
 }
 
@@ -381,6 +483,10 @@ int main(void)
 		TEST(refuses_what_makes_no_sense),
 		TEST(renames_and_deletes),
 		TEST(shows_what_others_put_there),
+		TEST(tells_how_the_last_ones_ended),
+		TEST(names_are_each_ones_own),
+		TEST(marks_only_what_was_kept),
+		TEST(tells_the_list_only_when_it_changes),
 		TEST(says_that_the_patient_is_down),
 	};
 

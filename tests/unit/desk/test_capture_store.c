@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/strbuf.h"
@@ -16,6 +17,17 @@
 static char directory[64] = "/tmp/sickbay-store-XXXXXX";
 static const struct capture_store store = {directory, ROOM_BYTES};
 static struct capture_error error;
+static bool lacks_noreplace;
+
+/* Instead of libc's. */
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+	if (flags && lacks_noreplace) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+}
 
 static const char *path_of(const char *name)
 {
@@ -44,6 +56,7 @@ static int start(void **state)
 	(void)state;
 	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
 	error.text[0] = '\0';
+	lacks_noreplace = false;
 	return mkdtemp(directory) ? 0 : -1;
 }
 
@@ -80,9 +93,10 @@ static void keeps_what_is_whole(void **state)
 	assert_int_equal(capture_part_write(&part, "one ", 4, &error), 0);
 	assert_int_equal(capture_part_write(&part, "two", 3, &error), 0);
 	assert_false(is_there("a.pb.gz"));
-	assert_true(is_there(".a.pb.gz.part"));
+	assert_true(is_there(part.part_name));
+	assert_int_equal(capture_store_total_bytes(&store), 0);
 	assert_int_equal(capture_part_keep(&part, &error), 0);
-	assert_false(is_there(".a.pb.gz.part"));
+	assert_false(is_there(part.part_name));
 	assert_int_equal(strbuf_read_file(&text, path_of("a.pb.gz"), 100), 0);
 	assert_string_equal(text.data, "one two");
 	strbuf_free(&text);
@@ -107,24 +121,49 @@ static void never_replaces_a_capture(void **state)
 
 	(void)state;
 	assert_int_equal(capture_part_begin(&store, "a.pb.gz", &part, &error), 0);
-	expect(capture_part_begin(&store, "a.pb.gz", &other, &error), -EEXIST, "already");
-	write_file("a.pb.gz", 9);
+	assert_int_equal(capture_part_begin(&store, "a.pb.gz", &other, &error), 0);
+	assert_int_equal(capture_part_write(&other, "nine byte", 9, &error), 0);
+	assert_int_equal(capture_part_keep(&other, &error), 0);
 	expect(capture_part_keep(&part, &error), -EEXIST, "There is a capture a.pb.gz already");
-	assert_false(is_there(".a.pb.gz.part"));
+	assert_false(is_there(part.part_name));
 	assert_int_equal(capture_store_total_bytes(&store), 9);
+	assert_true(capture_store_has(&store, "a.pb.gz"));
+	assert_false(capture_store_has(&store, "b.pb.gz"));
 }
 
-/* A desk that was killed leaves a part. */
-static void cleans_up_after_itself(void **state)
+/* As a shared folder of a virtual machine may be. */
+static void keeps_where_no_rename_spares_what_is_there(void **state)
 {
+	lacks_noreplace = true;
+	keeps_what_is_whole(state);
+	assert_int_equal(capture_store_delete(&store, "a.pb.gz", &error), 0);
+	never_replaces_a_capture(state);
+	assert_int_equal(rename_to("a.pb.gz", "b"), 0);
+	assert_true(is_there("b.pb.gz"));
+	assert_false(is_there("a.pb.gz"));
+	write_file("c.pb.gz", 1);
+	expect(rename_to("b.pb.gz", "c"), -EEXIST, "There is a capture c.pb.gz already");
+	assert_true(is_there("b.pb.gz"));
+}
+
+/* A desk that was killed leaves a part; one that lives, beside this one, has one. */
+static void removes_only_what_a_dead_desk_left(void **state)
+{
+	struct capture_part part;
+
 	(void)state;
-	write_file(".a.pb.gz.part", 5);
+	write_file(".desk-0123456789abcdef.part", 5);
 	write_file(".gitkeep", 0);
 	write_file("mine.part", 1);
+	write_file(".mine.part", 1);
+	assert_int_equal(capture_part_begin(&store, "a.pb.gz", &part, &error), 0);
 	capture_store_clean(&store);
-	assert_false(is_there(".a.pb.gz.part"));
+	assert_false(is_there(".desk-0123456789abcdef.part"));
 	assert_true(is_there(".gitkeep"));
 	assert_true(is_there("mine.part"));
+	assert_true(is_there(".mine.part"));
+	assert_int_equal(capture_part_keep(&part, &error), 0);
+	assert_true(is_there("a.pb.gz"));
 }
 
 static void stays_within_its_bound(void **state)
@@ -138,7 +177,7 @@ static void stays_within_its_bound(void **state)
 	while (!err)
 		err = capture_part_write(&part, piece, sizeof(piece), &error);
 	expect(err, -EDQUOT, "DESK_CAPTURES_MAX_MIB): delete some first");
-	assert_in_range(capture_store_total_bytes(&store), ROOM_BYTES - 2048, ROOM_BYTES + 2048);
+	assert_in_range(part.size_bytes, ROOM_BYTES - 2048, ROOM_BYTES + 2048);
 	capture_part_drop(&part);
 	write_file(".hidden", ROOM_BYTES);
 	expect(capture_part_begin(&store, "b.pb.gz", &part, &error), -EDQUOT, "delete some first");
@@ -152,6 +191,22 @@ static void deletes(void **state)
 	assert_int_equal(capture_store_delete(&store, "a.pb.gz", &error), 0);
 	assert_false(is_there("a.pb.gz"));
 	expect(capture_store_delete(&store, "a.pb.gz", &error), -ENOENT, "no capture a.pb.gz");
+}
+
+static void renames_and_keeps_what_a_name_says(void **state)
+{
+	char result[CAPTURE_NAME_BYTES];
+
+	(void)state;
+	write_file("step3-fixed-heap-20261121-180312.pb.gz", 1);
+	assert_int_equal(capture_store_rename(&store, "step3-fixed-heap-20261121-180312.pb.gz",
+				 "before", result, &error),
+		0);
+	assert_string_equal(result, "before-step3-fixed-heap-20261121-180312.pb.gz");
+	assert_true(is_there(result));
+	assert_int_equal(rename_to(result, "before"), 0);
+	assert_int_equal(rename_to(result, "cpu-30s"), 0);
+	assert_true(is_there("cpu-30s-step3-fixed-heap-20261121-180312.pb.gz"));
 }
 
 static void renames_and_keeps_the_ending(void **state)
@@ -212,9 +267,11 @@ int main(void)
 		TEST(keeps_what_is_whole),
 		TEST(leaves_nothing_of_what_is_not),
 		TEST(never_replaces_a_capture),
-		TEST(cleans_up_after_itself),
+		TEST(keeps_where_no_rename_spares_what_is_there),
+		TEST(removes_only_what_a_dead_desk_left),
 		TEST(stays_within_its_bound),
 		TEST(deletes),
+		TEST(renames_and_keeps_what_a_name_says),
 		TEST(renames_and_keeps_the_ending),
 		TEST(touches_nothing_else),
 		TEST(says_what_to_do_where_it_may_not_write),

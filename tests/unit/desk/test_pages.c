@@ -86,13 +86,13 @@ static void expect_in(const char *text, const char *wanted)
 static void lists_the_newest_first(void **state)
 {
 	struct capture *list;
-	size_t count;
+	size_t count, hidden_count;
 
 	(void)state;
 	write_capture("b.pftrace", 10, 1000);
 	write_capture("a.pftrace", 10, 1000);
 	write_capture("new.pb.gz", 12345, 3000);
-	assert_int_equal(captures_list(captures, &list, &count), 0);
+	assert_int_equal(captures_list(captures, &list, &count, &hidden_count), 0);
 	assert_int_equal(count, 3);
 	assert_string_equal(list[0].name, "new.pb.gz");
 	assert_int_equal(list[0].size_bytes, 12345);
@@ -107,7 +107,7 @@ static void shows_only_plain_names(void **state)
 		"новый", "semi;colon", "line\nbreak"};
 	char long_name[CAPTURE_NAME_BYTES + 1];
 	struct capture *list;
-	size_t count;
+	size_t count, hidden_count;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
@@ -117,8 +117,9 @@ static void shows_only_plain_names(void **state)
 	write_capture(long_name, 1, 1000);
 	long_name[CAPTURE_NAME_BYTES - 1] = '\0';
 	write_capture(long_name, 1, 1000);
-	assert_int_equal(captures_list(captures, &list, &count), 0);
+	assert_int_equal(captures_list(captures, &list, &count, &hidden_count), 0);
 	assert_int_equal(count, 1);
+	assert_int_equal(hidden_count, 8); /* not ".gitkeep" */
 	assert_string_equal(list[0].name, long_name);
 	free(list);
 }
@@ -127,15 +128,16 @@ static void leaves_out_what_is_no_file(void **state)
 {
 	struct capture *list;
 	char path[64];
-	size_t count;
+	size_t count, hidden_count;
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/directory", captures);
 	assert_int_equal(mkdir(path, 0755), 0);
 	snprintf(path, sizeof(path), "%s/link", captures);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(captures_list(captures, &list, &count), 0);
+	assert_int_equal(captures_list(captures, &list, &count, &hidden_count), 0);
 	assert_int_equal(count, 0);
+	assert_int_equal(hidden_count, 0);
 	free(list);
 }
 
