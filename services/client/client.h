@@ -14,8 +14,9 @@
  *            its connection to be used again. A response that is forgotten keeps a connection (with
  *            libcurl that is three descriptors, the socket and a pair to wake its poller, and some
  *            50 KB) and, while its body has no end, a thread.
- * Returns:   0 or -errno: -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EMFILE ..., -ENXIO for a name that
- *            has no address, -EPROTO for an answer that is no HTTP, -EAGAIN where no thread can be had,
+ * Returns:   0 or -errno: -ECONNREFUSED, -ECONNRESET, -EMFILE ..., -EHOSTUNREACH where no connection
+ *            came about in time, -ETIMEDOUT where an answer did not, -ENXIO for a name that has no
+ *            address, -EPROTO for an answer that is no HTTP, -EAGAIN where no thread can be had,
  *            -ECANCELED after client_stop().
  * Thread:    MT-Safe; a response is one thread's at a time. Blocks: never on an event loop.
  */

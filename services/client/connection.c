@@ -79,6 +79,15 @@ static int why_disconnected(const struct client_response *response)
 	return err ? (int)-err : -ECONNRESET;
 }
 
+int response_timeout_errno(const struct client_response *response)
+{
+	curl_off_t before_sending_us = 0;
+
+	/* The time of the connection itself stays 0 where an old one is used again. */
+	curl_easy_getinfo(response->easy, CURLINFO_PRETRANSFER_TIME_T, &before_sending_us);
+	return before_sending_us ? -ETIMEDOUT : -EHOSTUNREACH;
+}
+
 int response_errno(const struct client_response *response, CURLcode code)
 {
 	switch (code) {
@@ -89,7 +98,7 @@ int response_errno(const struct client_response *response, CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return why_no_address();
 	case CURLE_OPERATION_TIMEDOUT:
-		return -ETIMEDOUT;
+		return response_timeout_errno(response);
 	case CURLE_OUT_OF_MEMORY:
 		return -ENOMEM;
 	case CURLE_COULDNT_CONNECT:

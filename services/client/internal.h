@@ -48,6 +48,8 @@ int response_create(const struct client_config *config, CURLSH *names,
 void response_free(struct client_response *response);
 /* A server has answered on it. */
 void response_note_connection(struct client_response *response);
+/* The time is over: -errno. */
+int response_timeout_errno(const struct client_response *response);
 /* What libcurl's answer means as -errno. */
 int response_errno(const struct client_response *response, CURLcode code);
 

@@ -161,7 +161,7 @@ static int await_answer(struct client_response *response)
 		if (atomic_load(&response->is_stopped))
 			return -ECANCELED;
 		if (left_ns <= 0)
-			return -ETIMEDOUT;
+			return response_timeout_errno(response);
 		go_on(response, (int)(left_ns / CLOCK_NS_PER_MS) + 1);
 	}
 	return err;

@@ -10,6 +10,7 @@
 #include "http/params.h"
 
 #define COUNT_MAX 10
+#define GOTO_MS 10000
 
 static struct client *client;
 static struct http_pool *control_pool;
@@ -42,7 +43,7 @@ static void enter_step(struct http_job *job, int step, const char *variant)
 	int status;
 
 	snprintf(path, sizeof(path), "/goto?step=%d&variant=%s", step, variant);
-	status = patient_get(client, path, &text, &error);
+	status = patient_get(client, path, GOTO_MS, &text, &error);
 	patient_look();
 	if (status < 0)
 		http_reply_text(job, 502,

@@ -41,9 +41,10 @@ static char why[WHY_BYTES];
 
 /* ---- asking ---- */
 
-int patient_get(
-	struct client *asker, const char *path, struct strbuf *text, struct client_error *error)
+int patient_get(struct client *asker, const char *path, unsigned total_ms, struct strbuf *text,
+	struct client_error *error)
 {
+	int64_t end_ns = clock_monotonic_ns() + total_ms * CLOCK_NS_PER_MS;
 	struct client_response *response;
 	char some[16 * 1024];
 	ssize_t got;
@@ -57,6 +58,10 @@ int patient_get(
 			got = -EFBIG;
 			break;
 		}
+		if (clock_monotonic_ns() > end_ns) {
+			got = -ETIMEDOUT;
+			break;
+		}
 		strbuf_add(text, some, (size_t)got);
 	}
 	client_close(response);
@@ -68,7 +73,7 @@ int patient_get(
 /* What follows a NUL is not read. */
 static int get_text(const char *path, struct strbuf *text, struct client_error *error)
 {
-	int status = patient_get(client, path, text, error);
+	int status = patient_get(client, path, ANSWER_MS, text, error);
 
 	if (status >= 0 && (status != 200 || text->len_bytes == 0)) {
 		snprintf(error->text, sizeof(error->text), "%s: status %d", path, status);
@@ -192,16 +197,10 @@ static void learn(const struct patient_numbers *seen)
 	pthread_mutex_unlock(&lock);
 }
 
-static void judge(int err, const struct client_error *error)
+static void judge(int err, const struct client_error *error, int64_t waits_ms)
 {
 	char because[WHY_BYTES] = "";
-	int64_t waits_ms;
 
-	pthread_mutex_lock(&lock);
-	waits_ms = waiting_ms;
-	if (err)
-		now_known.up = err == -ETIMEDOUT;
-	pthread_mutex_unlock(&lock);
 	if (err && err != -ETIMEDOUT) {
 		if (health == HEALTH_OK || health == HEALTH_SLOW)
 			vitals_mark("down");
@@ -224,14 +223,20 @@ static void look(bool is_sample)
 {
 	struct patient_numbers seen;
 	struct client_error error = {""};
+	int64_t waits_ms;
 	int err = ask_numbers(&seen, &error);
 
 	if (!err)
 		learn(&seen);
-	judge(err, &error);
+	pthread_mutex_lock(&lock);
+	waits_ms = waiting_ms;
+	if (err)
+		now_known.up = err == -ETIMEDOUT;
+	pthread_mutex_unlock(&lock);
+	judge(err, &error, waits_ms);
 	publish();
 	if (is_sample)
-		vitals_add(err ? NULL : &seen);
+		vitals_add(err ? NULL : &seen, waits_ms);
 }
 
 /* Waits until DUE_NS, or until it must look earlier. Returns whether it goes on. */

@@ -43,9 +43,10 @@ void patient_tell_waiting(int64_t waiting_ms);
 
 /*
  * GETs PATH with CLIENT and appends its text, of at most PATIENT_TEXT_MAX_BYTES. Returns the status, or
- * -errno (-EFBIG: a longer one), and ERROR (or NULL) then says what has gone wrong.
+ * -errno (-EFBIG: a longer one; -ETIMEDOUT: also where it was not all there after TOTAL_MS), and ERROR (or
+ * NULL) then says what has gone wrong.
  */
-int patient_get(struct client *client, const char *path, struct strbuf *text,
+int patient_get(struct client *client, const char *path, unsigned total_ms, struct strbuf *text,
 	struct client_error *error) __attribute__((warn_unused_result));
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "desk/hub.h"
 #include "desk/patient.h"
+#include "desk/vitals.h"
 
 #define TICK_NS (250 * CLOCK_NS_PER_MS)
 #define ANSWER_MS 120000
@@ -49,7 +50,7 @@ static void ask(void *data)
 	struct slot *slot = data, was;
 	struct strbuf text = STRBUF_INIT;
 	struct client_error error = {""};
-	int status = patient_get(client, "/", &text, &error);
+	int status = patient_get(client, "/", ANSWER_MS, &text, &error);
 	int64_t end_ns = clock_monotonic_ns();
 
 	strbuf_free(&text);
@@ -59,6 +60,8 @@ static void ask(void *data)
 	in_flight_count--;
 	pthread_mutex_unlock(&lock);
 	publish_answer(&was, end_ns, status < 0 ? 0 : status, error.text);
+	if (status >= 0)
+		vitals_add_answer((double)(end_ns - was.begin_ns) / CLOCK_NS_PER_MS);
 }
 
 /* With the lock held, and one free. */

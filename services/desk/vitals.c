@@ -42,11 +42,13 @@ struct mark {
 	char text[VITALS_MARK_BYTES];
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two rings */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static struct sample samples[VITALS_LENGTH];             /* number N is at N modulo their length */
 static size_t sample_count;
 static struct mark marks[VITALS_MARKS_MAX];
 static size_t mark_count;
+static double own_ms; /* of the desk's own requests that ended since the newest sample, the sum */
+static size_t own_count;
 
 /* ---- JSON ---- */
 
@@ -120,7 +122,28 @@ static void fill(struct sample *sample, const struct patient_numbers *now,
 			1000 * (now->answers_s - before->answers_s) / answers);
 }
 
-void vitals_add(const struct patient_numbers *numbers)
+/* With the lock held. NAN gives way. */
+static void add_own_latency(struct sample *sample, int64_t waiting_ms)
+{
+	double *latency_ms = &sample->values[LATENCY_MS];
+
+	if (own_count)
+		*latency_ms = fmax(*latency_ms, own_ms / (double)own_count);
+	if (waiting_ms > 0)
+		*latency_ms = fmax(*latency_ms, (double)waiting_ms);
+	own_ms = 0;
+	own_count = 0;
+}
+
+void vitals_add_answer(double ms)
+{
+	pthread_mutex_lock(&lock);
+	own_ms += ms;
+	own_count++;
+	pthread_mutex_unlock(&lock);
+}
+
+void vitals_add(const struct patient_numbers *numbers, int64_t waiting_ms)
 {
 	static struct patient_numbers before; /* of the process that began at 0: none */
 	static int64_t before_ns;             /* of the monotonic clock */
@@ -136,6 +159,7 @@ void vitals_add(const struct patient_numbers *numbers)
 		before_ns = now_ns;
 	}
 	pthread_mutex_lock(&lock);
+	add_own_latency(&sample, waiting_ms);
 	samples[sample_count++ % VITALS_LENGTH] = sample;
 	add_newest(&json);
 	pthread_mutex_unlock(&lock);

@@ -9,11 +9,13 @@
  *     event "mark"     passing: what happened at a time, {"number":...,"t":...,"text":"step 6"}
  *
  * Shape:     number and mark_number count the samples and the marks so far: who has missed one, asks for
- *            all. t in seconds since 1970; latency_ms the mean of the requests, anybody's, that ended since
- *            the sample before; cpu_percent of one CPU, over the same time; the others as they are, in
+ *            all. t in seconds since 1970; latency_ms of the requests that ended since the sample before
+ *            the mean, by the patient's count of anybody's or by the desk's of its own, whichever is
+ *            more; and no less than the oldest of the desk's that waits has waited: the patient counts
+ *            neither those that hang, nor the time in its queue; cpu_percent of one CPU, over the same time; the others as they are, in
  *            bytes or counts. null: not known, or the patient was down. Marks older than the samples
  *            are left out.
- * Thread:    vitals_add() from one thread; the marks are MT-Safe.
+ * Thread:    vitals_add() from one thread; the others are MT-Safe.
  */
 #ifndef SICKBAY_DESK_VITALS_H
 #define SICKBAY_DESK_VITALS_H
@@ -25,8 +27,10 @@
 #define VITALS_MARKS_MAX 100
 #define VITALS_MARK_BYTES 64
 
-/* NUMBERS NULL: it did not answer. */
-void vitals_add(const struct patient_numbers *numbers);
+/* NUMBERS NULL: it did not answer. WAITING_MS: so long the oldest request has been waiting; 0: none is. */
+void vitals_add(const struct patient_numbers *numbers, int64_t waiting_ms);
+/* The desk's own request took so long. */
+void vitals_add_answer(double ms);
 /* TEXT: a word or two, "step 6" or "cpu 5 s"; a longer one is cut. */
 void vitals_mark(const char *text);
 /* The same of something that was at TIME_NS, since 1970. */

@@ -4,6 +4,7 @@
  */
 #include "events.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,11 +28,23 @@ static struct events pages[2];
 /* ---- the stand-in ---- */
 
 static atomic_int step, started, served_count, waiting_count, most_waiting_count;
-static atomic_bool is_slow, is_stuck, is_nonsense;
+static atomic_bool is_slow, is_stuck, is_nonsense, is_dripping;
+
+/* Always within the time that one read may take. */
+static void drip(struct http_job *job)
+{
+	if (http_stream_write(job, "#", 1) != 0 || !atomic_load(&is_dripping))
+		http_stream_end(job);
+	else
+		http_after(job, 200, drip);
+}
 
 static void on_metrics(struct http_job *job)
 {
-	if (atomic_load(&is_slow))
+	if (atomic_load(&is_dripping)) {
+		if (http_stream_begin(job, 200, "text/plain"))
+			drip(job);
+	} else if (atomic_load(&is_slow))
 		http_after(job, 50, on_metrics);
 	else if (atomic_load(&is_nonsense))
 		http_reply_text(job, 200, "{\"app_pid\": \"</script>\"}");
@@ -100,6 +113,32 @@ static void start_standin(const char *listen)
 	assert_int_equal(http_server_create(&config, &standin), 0);
 	http_server_add_routes(standin, routes, 3);
 	assert_int_equal(http_server_start(standin), 0);
+}
+
+static int connect_in_passing(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)address, sizeof(*address)), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	return fd;
+}
+
+/* As an address that nobody has any more: a listener whose queue is full does not answer at all. */
+static void play_nobody(uint16_t port, int fds[4])
+{
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const int on = 1;
+
+	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fds[0], (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fds[0], 0), 0);
+	for (int i = 1; i < 4; i++)
+		fds[i] = connect_in_passing(&address);
 }
 
 /* ---- both pages ---- */
@@ -190,6 +229,33 @@ static void tells_how_long_answers_took(void **state)
 	assert_int_equal(atomic_load(&served_count) - before, 3);
 }
 
+/* Until both pages are told of at least so much. */
+static void await_latency(double least_ms)
+{
+	for (int i = 0; i < 2; i++) {
+		double ms = 0;
+
+		while (ms < least_ms) {
+			const char *vitals = events_await(&pages[i], "vitals", "\"latency_ms\":");
+
+			sscanf(strstr(vitals, "\"latency_ms\":"), "\"latency_ms\":%lf", &ms);
+		}
+	}
+}
+
+/* The patient counts only what it has answered. */
+static void latency_is_that_of_who_waits(void **state)
+{
+	(void)state;
+	atomic_store(&is_stuck, true);
+	post("/patient/requests", "count=1", 202, "under way");
+	await_latency(2500);
+	atomic_store(&is_stuck, false);
+	await_soon("answer", "\"status\":200");
+	await_latency(2500); /* the patient says 2000 */
+	await_soon("vitals", "\"latency_ms\":null,");
+}
+
 static void a_steady_load_is_bounded(void **state)
 {
 	(void)state;
@@ -220,6 +286,15 @@ static void shows_one_that_is_slow(void **state)
 	await_both("vitals", "\"fds\":12");
 }
 
+static void shows_one_that_drips(void **state)
+{
+	(void)state;
+	atomic_store(&is_dripping, true);
+	await_soon("patient", "\"health\":\"slow\",");
+	atomic_store(&is_dripping, false);
+	await_soon("patient", "\"health\":\"ok\",");
+}
+
 static void shows_one_that_talks_nonsense(void **state)
 {
 	(void)state;
@@ -247,6 +322,26 @@ static void shows_one_that_is_down_and_back_again(void **state)
 	await_soon("mark", "\"text\":\"restarted\"");
 	await_soon("patient", "{\"up\":true,\"pid\":77,");
 	await_both("patient", "\"health\":\"ok\",");
+}
+
+static void shows_one_that_nobody_reaches(void **state)
+{
+	uint16_t port = http_server_port(standin);
+	char listen[32];
+	int fds[4];
+
+	(void)state;
+	snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
+	http_server_stop(standin, 0);
+	await_soon("mark", "\"text\":\"down\"");
+	play_nobody(port, fds);
+	await_soon("patient", "no route to host");
+	await_soon("patient", "{\"up\":false,\"pid\":null,");
+	await_soon("patient", "\"health\":\"down\",");
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	start_standin(listen);
+	await_soon("patient", "\"health\":\"ok\",");
 }
 
 static int start(void **state)
@@ -294,10 +389,13 @@ int main(void)
 		cmocka_unit_test(goes_to_a_step_and_back),
 		cmocka_unit_test(refuses_nonsense),
 		cmocka_unit_test(tells_how_long_answers_took),
+		cmocka_unit_test(latency_is_that_of_who_waits),
 		cmocka_unit_test(a_steady_load_is_bounded),
 		cmocka_unit_test(shows_one_that_is_slow),
+		cmocka_unit_test(shows_one_that_drips),
 		cmocka_unit_test(shows_one_that_talks_nonsense),
 		cmocka_unit_test(shows_one_that_is_down_and_back_again),
+		cmocka_unit_test(shows_one_that_nobody_reaches),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
