@@ -24,6 +24,7 @@
 #define PAGE_MAX_BYTES (64 * 1024 * 1024)
 #define START_MAX_NS (20 * CLOCK_NS_PER_SEC)
 #define START_STEP_MS 5
+#define END_STEP_MS 100         /* from the end of its sockets to its own */
 #define ANSWER_TIMEOUT_MS 30000 /* the graph is laid out by dot */
 
 /* A capture as it was when pprof read it. */
@@ -107,7 +108,7 @@ static int find_port(uint16_t *port)
 	return err;
 }
 
-/* Nothing of the desk's is passed on: no descriptor, no blocked or ignored signal. */
+/* Leader of a group. Nothing of the desk's is passed on: no descriptor, no blocked or ignored signal. */
 static int spawn(char *const arguments[], int said_fd, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
@@ -119,7 +120,8 @@ static int spawn(char *const arguments[], int said_fd, pid_t *pid)
 	sigemptyset(&ignored);
 	sigaddset(&ignored, SIGPIPE);
 	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(&attributes,
+		POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &ignored);
 	posix_spawn_file_actions_init(&actions);
@@ -136,28 +138,25 @@ static int spawn(char *const arguments[], int said_fd, pid_t *pid)
 static int spawn_pprof(struct session *session, uint16_t port)
 {
 	char listen[32], sources[PATH_MAX], capture[PATH_MAX], base[PATH_MAX];
-	/* setpriv has the kernel end it with us: in a program with threads nothing may run between fork
-	 * and exec. */
-	char *arguments[] = {"setpriv", "--pdeathsig", "KILL", (char *)pprof.config.program, listen,
-		"-no_browser", "-symbolize=none", sources, base, capture, NULL};
+	/* setpriv has the kernel end it with us, prlimit bounds its memory and files: in a program with threads nothing may run
+	 * between fork and exec. */
+	char *arguments[] = {"prlimit", "--as=4294967296", "--fsize=16777216", "setpriv",
+		"--pdeathsig", "KILL", (char *)pprof.config.program, listen, "-no_browser",
+		"-symbolize=none", sources, base, capture, NULL};
+	const char *slash = session->base.name[0] ? "/" : "";
 
 	snprintf(listen, sizeof(listen), "-http=127.0.0.1:%u", port);
 	snprintf(sources, sizeof(sources), "-source_path=%s", pprof.config.sources);
 	snprintf(capture, sizeof(capture), "%s/%s", pprof.config.captures, session->capture.name);
-	if (session->base.name[0]) {
-		snprintf(base, sizeof(base), "-diff_base=%s/%s", pprof.config.captures,
-			session->base.name);
-	} else {
-		arguments[8] = capture;
-		arguments[9] = NULL;
-	}
+	snprintf(base, sizeof(base), "-diff_base=%s%s%s", *slash ? pprof.config.captures : "",
+		slash, session->base.name); /* empty: none */
 	return spawn(arguments, session->said_fd, &session->pid);
 }
 
 static void end_session(struct session *session)
 {
 	if (session->pid) {
-		kill(session->pid, SIGKILL);
+		kill(-session->pid, SIGKILL); /* its dot too */
 		waitpid(session->pid, NULL, 0);
 	}
 	if (session->pid_fd >= 0)
@@ -309,12 +308,22 @@ static int read_page(struct client_response *response, struct strbuf *body)
 	return (int)got_bytes;
 }
 
+static bool was_killed(const struct session *session)
+{
+	siginfo_t how = {0};
+
+	return waitid(P_PIDFD, (id_t)session->pid_fd, &how, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       how.si_code > CLD_EXITED;
+}
+
 /* What pprof printed, its lines made one. */
 static void add_words(const struct session *session, struct strbuf *out)
 {
 	char said[512];
 	ssize_t len_bytes = pread(session->said_fd, said, sizeof(said) - 1, 0);
 
+	if (was_killed(session))
+		strbuf_puts(out, "it was killed; is the capture too large? ");
 	while (len_bytes > 0 && said[len_bytes - 1] == '\n')
 		len_bytes--;
 	for (ssize_t i = 0; i < len_bytes; i++)
@@ -343,23 +352,26 @@ static int fetch(
 {
 	struct client_response *response;
 	struct strbuf target = STRBUF_INIT;
-	int err;
+	int err, status = 0;
 
 	strbuf_printf(&target, "/ui/%s", path);
 	err = open_page(session, target.data, &response);
 	strbuf_free(&target);
 	if (!err) {
 		err = read_page(response, body);
-		if (!err && client_status(response) != 200) {
-			snprintf(error->text, sizeof(error->text), "pprof says: %.*s",
-				(int)(sizeof(error->text) / 2), body->data ? body->data : "no");
-			client_close(response);
-			return -EINVAL;
-		}
+		status = client_status(response);
 		client_close(response);
 	}
-	if (err)
+	/* Then its port may be a stranger's by now, whatever was answered there. */
+	if (err != -ECANCELED && has_ended(session, err ? END_STEP_MS : 0))
+		err = -EINVAL;
+	if (err) {
 		explain(session, err, error);
+	} else if (status != 200) {
+		snprintf(error->text, sizeof(error->text), "pprof says: %.*s",
+			(int)(sizeof(error->text) / 2), body->data ? body->data : "no");
+		err = -EINVAL;
+	}
 	return err;
 }
 

@@ -5,7 +5,12 @@
  *
  * Shape:     there are at most PPROF_SESSIONS_MAX of them. One more ends the one that was asked for
  *            longest ago. A capture that was replaced since is a capture anew. None outlives the thread
- *            that started it, let alone the desk.
+ *            that started it, let alone the desk; the dot that it runs ends with it, but not with a
+ *            desk that is killed (in a container that ends all).
+ * Bounds:    a capture is whatever a learner wrote: pprof gets 4 GiB of address space, and
+ *            writes no long file. Its port lets in whoever can reach this machine's loopback, under any
+ *            name, and its Source view reads whatever file a capture names: outside of a container,
+ *            with the rights of whoever runs the desk, show only captures that you trust.
  * Returns:   pprof_fetch() 0 and the page, or -errno and a sentence: -ENOENT, there is no such capture;
  *            -EINVAL, pprof refuses it; -ETIMEDOUT, it takes too long; -ECANCELED, the desk stops.
  * Ownership: the caller frees the page's body.

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,10 +52,11 @@ static void remove_captures(void)
 	assert_int_equal(system(command), 0);
 }
 
-static void initialise(const char *directory)
+static void initialise(const char *program, const char *directory)
 {
-	static struct pprof_config config = {.program = "pprof", .sources = "."};
+	static struct pprof_config config = {.sources = "."};
 
+	config.program = program;
 	config.captures = directory;
 	pprof_init(&config);
 }
@@ -64,7 +66,7 @@ static int start(void **state)
 	(void)state;
 	memcpy(captures + strlen(captures) - 6, "XXXXXX", 6);
 	assert_non_null(mkdtemp(captures));
-	initialise(captures);
+	initialise("pprof", captures);
 	write_profile("cpu.pb.gz", 12);
 	return 0;
 }
@@ -219,6 +221,77 @@ static void begins_anew_after_one_was_killed(void **state)
 	assert_int_equal(list_children(children), 1);
 }
 
+/* Writes a program of that name beside the captures. */
+static const char *write_program(const char *name, const char *script)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", captures, name);
+	write_file(name, script, strlen(script));
+	assert_int_equal(chmod(path, 0755), 0);
+	return path;
+}
+
+static void says_that_it_was_killed(void **state)
+{
+	(void)state;
+	initialise(write_program("pprof", "#!/bin/sh\nkill -KILL $$\n"), captures);
+	expect_error(-EINVAL, "cpu.pb.gz", NULL, "was killed; is the capture too large?");
+}
+
+static void has_bounds(void **state)
+{
+	struct strbuf limits = STRBUF_INIT;
+	pid_t children[CHILDREN_MAX];
+	char path[64];
+
+	(void)state;
+	expect_page("cpu.pb.gz", NULL, "top", "12s");
+	assert_int_equal(list_children(children), 1);
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)children[0]);
+	assert_int_equal(strbuf_read_file(&limits, path, 8192), 0);
+	assert_non_null(strstr(limits.data, "Max address space         4294967296"));
+	assert_non_null(strstr(limits.data, "Max file size             16777216"));
+	strbuf_free(&limits);
+}
+
+static void *fetch_graph(void *unused)
+{
+	assert_int_equal(fetch("cpu.pb.gz", NULL, ""), -ECANCELED);
+	return unused;
+}
+
+/* It may lay out a graph for minutes. */
+static void its_dot_ends_with_it(void **state)
+{
+	char old_path[4096], new_path[8192], pid_path[128];
+	int64_t until_ns = clock_monotonic_ns() + 20 * CLOCK_NS_PER_SEC;
+	struct pollfd pollfd = {.events = POLLIN};
+	struct strbuf pid = STRBUF_INIT;
+	pthread_t thread;
+
+	(void)state;
+	write_program("dot", "#!/bin/sh\necho $$ >\"${0%/*}/pid.new\"\n"
+			     "mv \"${0%/*}/pid.new\" \"${0%/*}/pid\"\nexec sleep 60\n");
+	snprintf(old_path, sizeof(old_path), "%s", getenv("PATH"));
+	snprintf(new_path, sizeof(new_path), "%s:%s", captures, old_path);
+	snprintf(pid_path, sizeof(pid_path), "%s/pid", captures);
+	setenv("PATH", new_path, 1);
+	assert_int_equal(pthread_create(&thread, NULL, fetch_graph, NULL), 0);
+	while (strbuf_read_file(&pid, pid_path, 32) != 0) {
+		assert_true(clock_monotonic_ns() < until_ns);
+		usleep(10000);
+	}
+	pollfd.fd = pidfd_open((pid_t)strtol(pid.data, NULL, 10), 0);
+	assert_true(pollfd.fd >= 0);
+	pprof_stop();
+	pthread_join(thread, NULL);
+	assert_int_equal(poll(&pollfd, 1, 5000), 1);
+	close(pollfd.fd);
+	strbuf_free(&pid);
+	setenv("PATH", old_path, 1);
+}
+
 static void stopped_it_has_none(void **state)
 {
 	pid_t children[CHILDREN_MAX];
@@ -235,7 +308,7 @@ static int show_and_wait(const char *directory)
 {
 	pid_t children[CHILDREN_MAX];
 
-	initialise(directory);
+	initialise("pprof", directory);
 	if (fetch("cpu.pb.gz", NULL, "top") != 0 || list_children(children) != 1)
 		return 1;
 	fprintf(stderr, "pprof is %d\n", (int)children[0]);
@@ -274,6 +347,9 @@ int main(int argc, char **argv)
 		TEST(reads_a_replaced_capture_anew),
 		TEST(ends_the_oldest_of_more_than_four),
 		TEST(begins_anew_after_one_was_killed),
+		TEST(says_that_it_was_killed),
+		TEST(has_bounds),
+		TEST(its_dot_ends_with_it),
 		TEST(stopped_it_has_none),
 		TEST(none_survives),
 	};
