@@ -13,6 +13,8 @@ static const char not_own_name[] =
 static const char not_own_page[] =
 	"Only a page of the desk's own may change something. In a shell, add: "
 	"-H 'Sec-Fetch-Site: same-origin'\n";
+static const char not_own_part[] =
+	"Another site's page may lead to the desk, but not show or fetch what is the desk's.\n";
 
 /* The bytes of HOST's name, without the port; 0 where it is malformed. */
 static size_t measure_name(const char *host)
@@ -29,7 +31,7 @@ static size_t measure_name(const char *host)
 static bool is_in(const char *names, const char *name, size_t len_bytes)
 {
 	for (;; names++) {
-		size_t one_bytes = strcspn(names, ",");
+		size_t one_bytes = strcspn(names, ", ");
 
 		if (one_bytes == len_bytes && strncasecmp(names, name, len_bytes) == 0)
 			return true;
@@ -61,6 +63,13 @@ static bool is_own_page(const struct http_caller *caller)
 	       strcasecmp(caller->origin + strlen(scheme), caller->host) == 0;
 }
 
+static bool is_part_of_another_page(const struct http_caller *caller)
+{
+	return caller->fetch_site && strcmp(caller->fetch_site, "same-origin") != 0 &&
+	       strcmp(caller->fetch_site, "none") != 0 &&
+	       !(caller->fetch_mode && strcmp(caller->fetch_mode, "navigate") == 0);
+}
+
 int guard_check(const struct http_caller *caller, const char **sentence)
 {
 	if (!is_own_host(caller)) {
@@ -69,6 +78,10 @@ int guard_check(const struct http_caller *caller, const char **sentence)
 	}
 	if (caller->method == HTTP_POST && !is_own_page(caller)) {
 		*sentence = not_own_page;
+		return 403;
+	}
+	if (is_part_of_another_page(caller)) {
+		*sentence = not_own_part;
 		return 403;
 	}
 	return 0;

@@ -25,6 +25,7 @@ static size_t message_count;                             /* so far */
 static struct message kept[HUB_EVENTS_MAX];
 static size_t kept_count;
 
+static int64_t stall_ns;
 static atomic_bool stopped;
 static atomic_uint page_count;
 
@@ -133,8 +134,7 @@ static void look(struct http_job *job)
 			strbuf_puts(&page->pending, ":\n\n");
 	}
 	send_pending(job, page, now_ns);
-	if (behind || (page->pending.len_bytes > 0 &&
-			      now_ns - page->moved_ns >= HUB_STALL_MS * CLOCK_NS_PER_MS))
+	if (behind || (page->pending.len_bytes > 0 && now_ns - page->moved_ns >= stall_ns))
 		http_abort(job);
 	else
 		http_after(job, LOOK_MS, look);
@@ -172,10 +172,11 @@ static void open_page(struct http_job *job)
 		look(job);
 }
 
-void hub_mount(struct http_server *server)
+void hub_mount(struct http_server *server, unsigned stall_ms)
 {
 	static const struct http_route route = {"/events", HTTP_GET, open_page, NULL};
 
+	stall_ns = stall_ms * CLOCK_NS_PER_MS;
 	http_server_add_routes(server, &route, 1);
 }
 

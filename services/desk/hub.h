@@ -26,8 +26,8 @@
 void hub_publish(const char *event, const struct strbuf *json);
 void hub_publish_passing(const char *event, const struct strbuf *json);
 
-/* Before http_server_start(). */
-void hub_mount(struct http_server *server);
+/* Before http_server_start(). STALL_MS: HUB_STALL_MS, but in tests. */
+void hub_mount(struct http_server *server, unsigned stall_ms);
 /* Ends the streams, so that a server that stops need not wait for them. */
 void hub_stop(void);
 

@@ -138,7 +138,7 @@ static int start(const struct settings *settings)
 	if (!err) {
 		guard_mount(desk.server, settings->hosts);
 		debug_mount(desk.server, desk.debug);
-		hub_mount(desk.server);
+		hub_mount(desk.server, HUB_STALL_MS);
 		pages_mount(desk.server, &settings->pages);
 		source_mount(desk.server, desk.pages, settings->sources);
 		err = start_patient(settings);

@@ -108,7 +108,8 @@ void http_answers_for_each(http_answers_visit *visit, void *context);
 struct http_caller {
 	unsigned method; /* enum http_method; 0: another */
 	const char *path;
-	const char *host, *origin, *fetch_site; /* Host, Origin, Sec-Fetch-Site */
+	const char *host, *origin;
+	const char *fetch_site, *fetch_mode; /* Sec-Fetch-Site, Sec-Fetch-Mode */
 };
 /*
  * Loop thread, before each request, for a file too; must not block. Returns 0, or the status to

@@ -119,6 +119,7 @@ static bool refuse_at_gate(const struct http_server *server, h2o_req_t *req)
 				.base,
 		.origin = copy_header(req, "origin"),
 		.fetch_site = copy_header(req, "sec-fetch-site"),
+		.fetch_mode = copy_header(req, "sec-fetch-mode"),
 	};
 	status = server->gate(&caller, &sentence);
 	if (status)

@@ -119,7 +119,7 @@ static int start(void **state)
 	assert_int_equal(start_patient(), 0);
 	assert_int_equal(http_server_create(&listen, &server), 0);
 	assert_int_equal(http_pool_create(&threads, &pool), 0);
-	hub_mount(server);
+	hub_mount(server, HUB_STALL_MS);
 	capture_routes_mount(server, pool, &store);
 	assert_int_equal(capture_taker_start(&taker), 0);
 	assert_int_equal(capture_news_start(&store), 0);

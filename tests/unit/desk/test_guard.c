@@ -8,12 +8,10 @@
 
 static struct http_server *server;
 
-static int check(unsigned method, const char *path, const char *host, const char *origin,
-	const char *fetch_site)
+static int check(const struct http_caller *caller)
 {
-	const struct http_caller caller = {method, path, host, origin, fetch_site};
 	const char *sentence = NULL;
-	int status = guard_check(&caller, &sentence);
+	int status = guard_check(caller, &sentence);
 
 	assert_true(!status == !sentence);
 	return status;
@@ -21,7 +19,7 @@ static int check(unsigned method, const char *path, const char *host, const char
 
 static int get(const char *path, const char *host)
 {
-	return check(HTTP_GET, path, host, NULL, NULL);
+	return check(&(struct http_caller){.method = HTTP_GET, .path = path, .host = host});
 }
 
 static void its_own_names_may_have_any_port(void **state)
@@ -41,7 +39,7 @@ static void other_names_are_turned_away(void **state)
 		"localhost.evil.example", "localhost.", "localhos", "localhost:80x",
 		"localhost:80:80", "127.0.0.2", "[::1", "[::1]x", "[::2]", "::1",
 		"localhost,127.0.0.1", ",", "desk.example,other.example", "desk", "health",
-		"user@localhost"};
+		"user@localhost", " ", "other.example, third.example"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -61,7 +59,8 @@ static void the_stack_may_look_at_its_health_alone(void **state)
 
 static int post(const char *host, const char *origin, const char *fetch_site)
 {
-	return check(HTTP_POST, "/patient/goto", host, origin, fetch_site);
+	return check(&(struct http_caller){
+		HTTP_POST, "/patient/goto", host, origin, fetch_site, "cors"});
 }
 
 static void only_its_own_pages_may_change_something(void **state)
@@ -79,7 +78,32 @@ static void only_its_own_pages_may_change_something(void **state)
 	assert_int_equal(post("localhost:8000", "null", NULL), 403);
 	assert_int_equal(post("localhost:8000", "", NULL), 403);
 	assert_int_equal(post("evil.example", "http://evil.example", "same-origin"), 421);
-	assert_int_equal(check(HTTP_GET, "/", "localhost", "http://evil.example", "cross-site"), 0);
+	assert_int_equal(check(&(struct http_caller){HTTP_POST, "/patient/goto", "localhost:8000",
+				 NULL, "cross-site", "navigate"}),
+		403);
+}
+
+static void other_pages_may_only_lead_here(void **state)
+{
+	static const struct {
+		const char *site, *mode;
+		int status;
+	} cases[] = {
+		{"same-origin", "cors", 0}, {"same-origin", NULL, 0}, {"none", "navigate", 0},
+		{"none", "no-cors", 0}, {"cross-site", "navigate", 0}, {"same-site", "navigate", 0},
+		{"cross-site", "no-cors", 403}, {"cross-site", "cors", 403},
+		{"cross-site", "websocket", 403}, {"cross-site", NULL, 403},
+		{"same-site", "no-cors", 403}, /* the patient's page, for one */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct http_caller caller = {HTTP_GET, "/patient/threads", "localhost:8000",
+			NULL, cases[i].site, cases[i].mode};
+
+		if (check(&caller) != cases[i].status)
+			fail_msg("%s, %s", cases[i].site, cases[i].mode);
+	}
 }
 
 static int ask(const char *request, const char *sentence)
@@ -107,6 +131,14 @@ static void nothing_is_served_around_it(void **state)
 	assert_int_equal(ask("GET /here HTTP/1.0\r\n\r\n", "DESK_HOSTS"), 421);
 	assert_int_equal(
 		ask("GET http://localhost/here HTTP/1.1\r\nHost: localhost\r\n\r\n", NULL), 400);
+	assert_int_equal(ask("GET /files/hub.h HTTP/1.1\r\nHost: localhost\r\n"
+			     "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n\r\n",
+				 "may lead to the desk"),
+		403);
+	assert_int_equal(ask("GET /here HTTP/1.1\r\nHost: localhost\r\n"
+			     "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n\r\n",
+				 "here"),
+		200);
 	assert_int_equal(ask("POST /here HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
 				 "Sec-Fetch-Site"),
 		403);
@@ -130,7 +162,7 @@ static int start(void **state)
 
 	(void)state;
 	assert_int_equal(http_server_create(&config, &server), 0);
-	guard_mount(server, "desk.example,other.example");
+	guard_mount(server, "desk.example,other.example, third.example fourth.example");
 	http_server_add_files(server, &files);
 	http_server_add_routes(server, &route, 1);
 	return http_server_start(server);
@@ -150,6 +182,7 @@ int main(void)
 		cmocka_unit_test(other_names_are_turned_away),
 		cmocka_unit_test(the_stack_may_look_at_its_health_alone),
 		cmocka_unit_test(only_its_own_pages_may_change_something),
+		cmocka_unit_test(other_pages_may_only_lead_here),
 		cmocka_unit_test(nothing_is_served_around_it),
 	};
 

@@ -355,7 +355,7 @@ static int start(void **state)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_server_port(standin));
 	assert_int_equal(http_server_create(&config, &desk), 0);
 	assert_int_equal(http_pool_create(&threads, &pool), 0);
-	hub_mount(desk);
+	hub_mount(desk, HUB_STALL_MS);
 	vitals_mount(desk);
 	assert_int_equal(patient_start("not an address"), -EINVAL);
 	assert_int_equal(patient_start(url), 0);

@@ -257,7 +257,7 @@ static void has_bounds(void **state)
 
 static void *fetch_graph(void *unused)
 {
-	assert_int_equal(fetch("cpu.pb.gz", NULL, ""), -ECANCELED);
+	assert_true(fetch("cpu.pb.gz", NULL, "") < 0);
 	return unused;
 }
 
