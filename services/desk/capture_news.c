@@ -21,7 +21,7 @@ static const struct capture_store *store;
 static pthread_t thread;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards these */
-static pthread_cond_t changed;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool is_stopped, must_look;
 
 /* What was published last; of the thread. */
@@ -165,7 +165,7 @@ static bool rest(int64_t wait_ns, bool *is_told)
 
 	pthread_mutex_lock(&lock);
 	while (!is_stopped && !must_look)
-		if (pthread_cond_timedwait(&changed, &lock, &end) == ETIMEDOUT)
+		if (pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT)
 			break;
 	*is_told = must_look;
 	must_look = false;
@@ -201,14 +201,8 @@ void capture_news_look(void)
 
 int capture_news_start(const struct capture_store *of)
 {
-	pthread_condattr_t monotonic;
-
 	store = of;
 	is_stopped = false;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	return -pthread_create(&thread, NULL, run, NULL);
 }
 

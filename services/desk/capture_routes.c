@@ -41,17 +41,10 @@ static void reply_done(struct http_job *job, int err, const struct capture_error
 	capture_news_look();
 }
 
-static const char *fields_of(const struct http_job *job)
-{
-	size_t len_bytes;
-
-	return http_body(job, &len_bytes);
-}
-
 /* A field that must be there; too long is as wrong as missing. Answers where it is. */
 static int read_name(struct http_job *job, const char *field, char name[CAPTURE_NAME_BYTES])
 {
-	int err = params_string(fields_of(job), field, "", name, CAPTURE_NAME_BYTES);
+	int err = params_string(http_body(job, NULL), field, "", name, CAPTURE_NAME_BYTES);
 
 	if (!err && *name)
 		return 0;
@@ -66,7 +59,7 @@ static int read_kind(struct http_job *job, const struct capture_kind **kind)
 	char name[KIND_BYTES];
 
 	*kind = NULL;
-	if (params_string(fields_of(job), "kind", "", name, sizeof(name)) == 0)
+	if (params_string(http_body(job, NULL), "kind", "", name, sizeof(name)) == 0)
 		*kind = capture_kind_find(name, strlen(name));
 	if (*kind)
 		return 0;
@@ -84,14 +77,15 @@ static int read_order(struct http_job *job, struct capture_order *order)
 
 	if (read_kind(job, &kind) != 0)
 		return -EINVAL;
-	if (params_int(fields_of(job), "seconds", kind->seconds, kind->needs_window, SECONDS_MAX,
-		    &seconds) != 0) {
+	if (params_int(http_body(job, NULL), "seconds", kind->seconds, kind->needs_window,
+		    SECONDS_MAX, &seconds) != 0) {
 		http_reply_text(job, 400,
 			"The field 'seconds' must be a whole number from %d to %d.",
 			kind->needs_window, SECONDS_MAX);
 		return -EINVAL;
 	}
-	if (params_string(fields_of(job), "name", "", order->label, sizeof(order->label)) != 0 ||
+	if (params_string(http_body(job, NULL), "name", "", order->label, sizeof(order->label)) !=
+			0 ||
 		(*order->label && !capture_label_is_good(order->label))) {
 		http_reply_text(job, 400, CAPTURE_LABEL_RULE);
 		return -EINVAL;
@@ -128,7 +122,7 @@ static void cancel(struct http_job *job)
 {
 	int64_t id;
 
-	if (params_int(fields_of(job), "id", 0, 1, UINT_MAX, &id) != 0 || id == 0)
+	if (params_int(http_body(job, NULL), "id", 0, 1, UINT_MAX, &id) != 0 || id == 0)
 		http_reply_text(job, 400, "The field 'id' must be that of a capture under way.");
 	else if (capture_taker_cancel((unsigned)id) != 0)
 		http_reply_text(job, 404, "This capture is not under way any more.");
@@ -170,20 +164,14 @@ static void rename_work(struct http_job *job)
 		reply_done(job, capture_store_rename(store, name, to, result, &error), &error);
 }
 
-static void submit(struct http_job *job, http_work *work)
-{
-	if (http_submit(job, page_pool, work) != 0)
-		http_reply_text(job, 503, "The desk has too many requests; try again.");
-}
-
 static void delete (struct http_job *job)
 {
-	submit(job, delete_work);
+	http_submit_or_refuse(job, page_pool, delete_work);
 }
 
 static void rename_to(struct http_job *job)
 {
-	submit(job, rename_work);
+	http_submit_or_refuse(job, page_pool, rename_work);
 }
 
 void capture_routes_mount(

@@ -15,13 +15,6 @@
 static struct client *client;
 static struct http_pool *control_pool;
 
-static const char *fields_of(const struct http_job *job)
-{
-	size_t len_bytes;
-
-	return http_body(job, &len_bytes);
-}
-
 /* ---- steps ---- */
 
 /* The patient's own sentence, as far as it is one. */
@@ -59,10 +52,11 @@ static void goto_work(struct http_job *job)
 	char variant[PATIENT_VARIANT_BYTES];
 	int64_t step;
 
-	if (params_int(fields_of(job), "step", -1, 0, PATIENT_STEPS_MAX - 1, &step) != 0 ||
+	if (params_int(http_body(job, NULL), "step", -1, 0, PATIENT_STEPS_MAX - 1, &step) != 0 ||
 		step < 0)
 		http_reply_text(job, 400, "step must be the number of a step.");
-	else if (params_string(fields_of(job), "variant", "leaky", variant, sizeof(variant)) != 0 ||
+	else if (params_string(
+			 http_body(job, NULL), "variant", "leaky", variant, sizeof(variant)) != 0 ||
 		 (strcmp(variant, "leaky") != 0 && strcmp(variant, "fixed") != 0))
 		http_reply_text(job, 400, "variant must be leaky or fixed.");
 	else
@@ -75,20 +69,14 @@ static void reset_work(struct http_job *job)
 	enter_step(job, 0, "leaky");
 }
 
-static void submit(struct http_job *job, http_work *work)
-{
-	if (http_submit(job, control_pool, work) != 0)
-		http_reply_text(job, 503, "The desk has too much to do; try again in a moment.");
-}
-
 static void on_goto(struct http_job *job)
 {
-	submit(job, goto_work);
+	http_submit_or_refuse(job, control_pool, goto_work);
 }
 
 static void on_reset(struct http_job *job)
 {
-	submit(job, reset_work);
+	http_submit_or_refuse(job, control_pool, reset_work);
 }
 
 /* ---- requests ---- */
@@ -110,9 +98,9 @@ static void on_requests(struct http_job *job)
 {
 	int64_t count, rate;
 
-	if (params_int(fields_of(job), "count", 0, 1, COUNT_MAX, &count) != 0)
+	if (params_int(http_body(job, NULL), "count", 0, 1, COUNT_MAX, &count) != 0)
 		http_reply_text(job, 400, "count must be 1 to %d.", COUNT_MAX);
-	else if (params_int(fields_of(job), "rate", -1, 0, REQUESTS_RATE_MAX, &rate) != 0)
+	else if (params_int(http_body(job, NULL), "rate", -1, 0, REQUESTS_RATE_MAX, &rate) != 0)
 		http_reply_text(job, 400, "rate must be 0 to %d a second.", REQUESTS_RATE_MAX);
 	else if (count > 0) {
 		send_some(job, (unsigned)count);

@@ -26,7 +26,7 @@ static struct client *client;
 static pthread_t thread;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards these, up to waiting_ms */
-static pthread_cond_t changed;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool is_stopped, must_look;
 static struct patient_now now_known = {.step = -1};
 static int64_t waiting_ms;
@@ -246,7 +246,8 @@ static bool await(int64_t due_ns)
 	bool goes_on;
 
 	pthread_mutex_lock(&lock);
-	while (!is_stopped && !must_look && pthread_cond_timedwait(&changed, &lock, &until) == 0)
+	while (!is_stopped && !must_look &&
+		pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 	must_look = false;
 	goes_on = !is_stopped;
@@ -299,17 +300,6 @@ void patient_tell_waiting(int64_t told_ms)
 	pthread_mutex_unlock(&lock);
 }
 
-static int start_thread(void)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&changed, &attributes);
-	pthread_condattr_destroy(&attributes);
-	return -pthread_create(&thread, NULL, run, NULL);
-}
-
 int patient_start(const char *base_url)
 {
 	const struct client_config config = {.base_url = base_url,
@@ -321,7 +311,7 @@ int patient_start(const char *base_url)
 	if (err)
 		return err;
 	healthy_since_ns = clock_monotonic_ns();
-	err = start_thread();
+	err = -pthread_create(&thread, NULL, run, NULL);
 	if (err)
 		client_free(client);
 	return err;

@@ -109,8 +109,7 @@ static void show(struct http_job *job)
 	http_header(job, "x-content-type-options", "nosniff");
 	http_header(job, "referrer-policy", "no-referrer");
 	http_header(job, "cache-control", "no-cache");
-	if (http_submit(job, pprof_pool, work) != 0)
-		http_reply_text(job, 503, "The desk has too many requests; try again.");
+	http_submit_or_refuse(job, pprof_pool, work);
 }
 
 /* pprof's pages name no icon, and the browser asks for this one. */

@@ -25,7 +25,7 @@ static struct http_pool *pool; /* a thread for each slot */
 static pthread_t thread;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
-static pthread_cond_t changed;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct slot slots[REQUESTS_MAX];
 static unsigned in_flight_count;
 static unsigned rate, held_back_count;
@@ -146,7 +146,7 @@ static bool await(int64_t due_ns, unsigned known_rate)
 
 	pthread_mutex_lock(&lock);
 	while (!is_stopped && rate == known_rate &&
-		pthread_cond_timedwait(&changed, &lock, &until) == 0)
+		pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 	goes_on = !is_stopped;
 	pthread_mutex_unlock(&lock);
@@ -190,17 +190,6 @@ void requests_set_rate(unsigned wanted)
 	pthread_mutex_unlock(&lock);
 }
 
-static int start_thread(void)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&changed, &attributes);
-	pthread_condattr_destroy(&attributes);
-	return -pthread_create(&thread, NULL, run, NULL);
-}
-
 int requests_start(const char *base_url)
 {
 	const struct client_config asks = {
@@ -211,7 +200,7 @@ int requests_start(const char *base_url)
 
 	if (!err)
 		err = http_pool_create(&threads, &pool);
-	return err ? err : start_thread();
+	return err ? err : -pthread_create(&thread, NULL, run, NULL);
 }
 
 void requests_stop(void)

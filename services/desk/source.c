@@ -75,8 +75,7 @@ static void source_work(struct http_job *job)
 static void source(struct http_job *job)
 {
 	pages_add_headers(job);
-	if (http_submit(job, source_pool, source_work) != 0)
-		http_reply_text(job, 503, "The desk has too many requests; try again.");
+	http_submit_or_refuse(job, source_pool, source_work);
 }
 
 void source_mount(struct http_server *server, struct http_pool *pool, const char *directory)

@@ -74,8 +74,7 @@ static void threads_work(struct http_job *job)
 static void threads(struct http_job *job)
 {
 	pages_add_headers(job);
-	if (http_submit(job, threads_pool, threads_work) != 0)
-		http_reply_text(job, 503, "Others ask for the patient's threads; try again.");
+	http_submit_or_refuse(job, threads_pool, threads_work);
 }
 
 int threads_mount(struct http_server *server, struct http_pool *pool, const char *patient)

@@ -197,6 +197,7 @@ void http_pool_stop(struct http_pool *pool, unsigned wait_ms);
 
 const char *http_path(const struct http_job *job);  /* normalized, without the query */
 const char *http_query(const struct http_job *job); /* raw, without '?'; "" if none */
+/* Ends with a NUL; LEN_BYTES may be NULL. */
 const char *http_body(const struct http_job *job, size_t *len_bytes);
 enum http_method http_method(const struct http_job *job);
 const char *http_peer(const struct http_job *job); /* "127.0.0.1:51552" */
@@ -219,6 +220,8 @@ void *http_data(const struct http_job *job);
  */
 int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
 	__attribute__((warn_unused_result));
+/* The same, but answers 503 itself. */
+void http_submit_or_refuse(struct http_job *job, struct http_pool *pool, http_work *work);
 /*
  * From work, instead of a reply: NEXT runs on the loop when work has returned. Not run if the
  * client has left.

@@ -213,6 +213,13 @@ int http_submit(struct http_job *job, struct http_pool *pool, http_work *work)
 	return 0;
 }
 
+void http_submit_or_refuse(struct http_job *job, struct http_pool *pool, http_work *work)
+{
+	if (http_submit(job, pool, work) != 0)
+		http_reply_text(
+			job, 503, "Too much is under way here already; try again in a moment.");
+}
+
 void http_job_wait(struct http_job *job, int64_t due_ns, http_handler *next)
 {
 	assert(http_loop_here == job->loop && !job->decided);
@@ -248,7 +255,8 @@ const char *http_query(const struct http_job *job)
 
 const char *http_body(const struct http_job *job, size_t *len_bytes)
 {
-	*len_bytes = job->body_len_bytes;
+	if (len_bytes)
+		*len_bytes = job->body_len_bytes;
 	return job->body;
 }
 
