@@ -39,8 +39,7 @@ static void give_data(struct http_job *job)
 static void submit(struct http_job *job, http_work *work)
 {
 	give_data(job);
-	if (http_submit(job, pool, work))
-		http_reply_text(job, 503, "The queue is full");
+	http_submit_or_refuse(job, pool, work);
 }
 
 static void work_text(struct http_job *job)
@@ -285,6 +284,7 @@ static void refuses_when_the_queue_is_full(void **state)
 		usleep(100);
 	client_get(server, "/text", &response);
 	assert_int_equal(response.status, 503);
+	assert_non_null(strstr(response.body, "try again in a moment"));
 	sem_post(&resume);
 	for (int i = 0; i < 3; i++) {
 		client_receive(fds[i], false, &response);
