@@ -9,6 +9,7 @@
  *               does not send it, an Origin that is "http://" and the Host; else 403.
  *     GET       another site's page may lead here, but not have its parts come from here, for that is work
  *               too: Sec-Fetch-Site "cross-site" or "same-site" needs Sec-Fetch-Mode "navigate"; else 403.
+ *               But for /favicon.ico.
  *
  * Thread:    guard_mount() before http_server_start(); guard_check() is MT-Safe.
  * Source:    Fetch Metadata Request Headers (W3C), sections 2.2 and 2.4.

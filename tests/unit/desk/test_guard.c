@@ -104,6 +104,9 @@ static void other_pages_may_only_lead_here(void **state)
 		if (check(&caller) != cases[i].status)
 			fail_msg("%s, %s", cases[i].site, cases[i].mode);
 	}
+	assert_int_equal(check(&(struct http_caller){HTTP_GET, "/favicon.ico", "localhost:8000",
+				 NULL, "cross-site", "no-cors"}),
+		0);
 }
 
 static int ask(const char *request, const char *sentence)
