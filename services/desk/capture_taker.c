@@ -61,7 +61,7 @@ static int explain_patient(int err, struct capture_error *error)
 {
 	if (err == -ECANCELED)
 		snprintf(error->text, sizeof(error->text), "It was cancelled.");
-	else if (err == -ECONNREFUSED)
+	else if (err == -ECONNREFUSED || err == -EHOSTUNREACH)
 		snprintf(error->text, sizeof(error->text),
 			"The patient is down: nothing was captured.");
 	else
