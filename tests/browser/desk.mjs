@@ -46,7 +46,7 @@ test('viewer hands a trace to ui.perfetto.dev, on a click', async page => {
 
 	await perfetto.waitForFunction(() => window.given);
 	assert.deepEqual(await perfetto.evaluate(() => window.given), {title: NAME, bytes: BYTES});
-});
+}, {expected: /a request to https:\/\/ui\.perfetto\.dev\//});
 
 test('viewer says why a capture cannot be opened', async page => {
 	await page.goto('/viewer/?url=/captures/missing.pftrace');
@@ -100,7 +100,7 @@ test('viewer is deaf to a page of another origin', async page => {
 
 	assert.deepEqual(heard, ['END']);
 	assert.equal(await viewer.locator('.bar .name').textContent(), '');
-}, {desk: 'without'});
+}, {desk: 'without', expected: new RegExp(`a request to ${process.env.DESK}/`)});
 
 test('viewer without its engine says how to get it', async page => {
 	await page.goto(`/viewer/?url=/captures/${NAME}`);

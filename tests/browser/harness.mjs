@@ -1,4 +1,4 @@
-// What a test of pages may use: a browser, a page that is watched, and the report in the words of the
+// What a test of pages may use: a browser, pages that are watched, and the report in the words of the
 // other suites. A test is a function that throws; each gets a page of its own.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -6,7 +6,8 @@ import path from 'node:path';
 
 import {chromium} from '../../build/npm/playwright-core/index.mjs';
 
-const OUT = path.join(import.meta.dirname, 'out');
+export const OUT = path.join(import.meta.dirname, 'out');
+const PICTURES = path.join(import.meta.dirname, '../../workshop/pictures');
 const WAIT_MS = 30000;
 const CHROMIUM = {
 	executablePath: '/usr/bin/chromium',
@@ -20,7 +21,7 @@ const GRAVE = ['serious', 'critical'];
 
 const tests = [];
 
-// OPTIONS.expected: a pattern of console errors that belong to the test; .desk: whose page it is; .screen:
+// OPTIONS.expected: a pattern of complaints that belong to the test; .desk: whose page it is; .screen:
 // what else a context of the browser takes, such as {colorScheme: 'dark'}.
 export function test(name, run, options = {}) {
 	tests.push({name, run, options});
@@ -35,20 +36,27 @@ export async function audit(page) {
 		.flatMap(({id, nodes}) => nodes.map(node => `${id}: ${node.html} ${node.any[0]?.message ?? ''}`)), []);
 }
 
-// Watches what a page says and asks. ORIGIN is the only host it may speak to.
-function watch(page, origin, expected) {
+// A picture of what the workshop's texts show, where they are wanted: PICTURES=1.
+export async function picture(page, name) {
+	if (process.env.PICTURES)
+		await page.screenshot({path: path.join(PICTURES, `${name}.png`)});
+}
+
+// Watches what the pages of a context say and ask. ORIGIN is the only host they may speak to. Returns a
+// list that grows.
+function watch(context, origin, expected) {
 	const complaints = [];
+	const complain = text => expected?.test(text) || complaints.push(text);
 
-	page.on('console', message => {
-		if (message.type() === 'error' && !expected?.test(message.text()))
-			complaints.push(`console: ${message.text()}`);
-	});
-	page.on('pageerror', error => complaints.push(`uncaught: ${error.message}`));
-	page.on('request', request => {
-		const url = new URL(request.url());
+	context.on('page', page => {
+		page.on('console', message => message.type() === 'error' && complain(`console: ${message.text()}`));
+		page.on('pageerror', error => complain(`uncaught: ${error.message}`));
+		page.on('request', request => {
+			const url = new URL(request.url());
 
-		if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin)
-			complaints.push(`a request to ${url.href}`);
+			if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin)
+				complain(`a request to ${url.href}`);
+		});
 	});
 	return complaints;
 }
@@ -56,10 +64,10 @@ function watch(page, origin, expected) {
 async function runOne(browser, {name, run, options}, origins) {
 	const origin = origins[options.desk ?? 'desk'];
 	const context = await browser.newContext({
-		baseURL: origin, viewport: {width: 1280, height: 800}, acceptDownloads: true, ...options.screen,
+		baseURL: origin, viewport: {width: 1280, height: 720}, acceptDownloads: true, ...options.screen,
 	});
+	const complaints = watch(context, origin, options.expected);
 	const page = await context.newPage();
-	const complaints = watch(page, origin, options.expected);
 
 	context.setDefaultTimeout(WAIT_MS);
 	try {

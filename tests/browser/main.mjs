@@ -4,9 +4,11 @@
 import './viewer.mjs';
 import './desk.mjs';
 import './pages.mjs';
+import './labs.mjs';
 import './captures.mjs';
 import './steps.mjs';
 import './vitals.mjs';
+import './pictures.mjs';
 import {runTests} from './harness.mjs';
 
 process.exit(await runTests({desk: process.env.DESK, without: process.env.DESK_WITHOUT}) ? 0 : 1);

@@ -1,16 +1,11 @@
 // The panel of captures: takes them, shows how far they are, and opens them.
+import {element} from './element.js';
 import {say} from './hub.js';
 
 const MIB = 1024 * 1024;
 const NEW_MS = 4000;
-
-// element('a', {href: '/'}, 'text', child, ...)
-function element(tag, properties, ...children) {
-	const made = Object.assign(document.createElement(tag), properties);
-
-	made.append(...children);
-	return made;
-}
+const AGAIN_MS = 2000;
+const TOLD = 'captures-told'; // in the tab's memory: the last end that it was told
 
 function spellSize(bytes) {
 	if (bytes < 1000)
@@ -30,10 +25,6 @@ function spellStep(capture) {
 	if (capture.step === null)
 		return '';
 	return `${capture.step}${capture.variant === 'fixed' ? ', fixed' : ''}`;
-}
-
-function endingOf(name) {
-	return name.match(/(\.pb\.gz|\.pb|\.prof|\.pprof|\.pftrace|\.perfetto-trace)?$/)[0];
 }
 
 // ---- a question ----
@@ -59,8 +50,18 @@ function ask(title, button, field, labelText) {
 
 // ---- the form ----
 
-async function createForm(post) {
-	const kinds = await (await fetch('/capture/kinds')).json();
+// What can be taken never changes, but the desk may be away just now.
+async function fetchKinds() {
+	for (;;) {
+		const response = await fetch('/capture/kinds').catch(() => null);
+
+		if (response?.ok)
+			return response.json();
+		await new Promise(resolve => setTimeout(resolve, AGAIN_MS));
+	}
+}
+
+function createForm(kinds, post) {
 	const kind = element('select', {name: 'kind'}, ...kinds.map(({kind: value, does}) =>
 		element('option', {value}, `${value}: ${does}`)));
 	const seconds = element('input', {name: 'seconds', type: 'number', max: 300, required: true});
@@ -85,6 +86,19 @@ async function createForm(post) {
 		post('/capture/take', Object.fromEntries(new FormData(form)));
 	});
 	return form;
+}
+
+// ---- the focus ----
+
+// ITEM goes. If it has the focus, that moves to the same button of its neighbour, or to the form.
+function leave(item) {
+	const focused = item.contains(document.activeElement) && document.activeElement;
+	const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+
+	item.remove();
+	if (focused)
+		([...neighbour?.querySelectorAll('a, button') ?? []].find(({textContent}) => textContent === focused.textContent) ??
+			document.querySelector('#captures select'))?.focus();
 }
 
 // ---- those under way ----
@@ -124,8 +138,19 @@ function showTakings(list, takings, post) {
 	}
 	for (const [id, item] of shown)
 		if (!takings.some(taking => taking.id === id))
-			item.remove();
+			leave(item);
 }
+
+// Of ENDED, those that this tab was not told yet, also if it showed another page meanwhile. Numbers grow.
+function takeNews(ended) {
+	const told = sessionStorage.getItem(TOLD);
+
+	sessionStorage.setItem(TOLD, Math.max(told, ...ended.map(({id}) => id)));
+	return told === null ? [] : ended.filter(({id}) => id > told); // a new tab has missed nothing
+}
+
+const spellEnd = ({name, kept, reason}) =>
+	element('p', {className: kept ? 'soft' : 'why'}, kept ? `${name} is there.` : `${name} was not kept. ${reason}`);
 
 // ---- those there are ----
 
@@ -149,11 +174,11 @@ async function compare(capture, captures) {
 		location.href = `/pprof/${capture.name}..${chosen}/flamegraph`;
 }
 
-async function rename(name, post) {
-	const ending = endingOf(name);
+// What a name tells of step, kind and time stays.
+async function rename({name, label}, post) {
 	const field = element('input', {required: true, maxLength: 64, autocomplete: 'off',
-		pattern: '[A-Za-z0-9_][A-Za-z0-9_.\\-]*', value: name.slice(0, name.length - ending.length)});
-	const to = await ask(`Rename ${name}`, 'Rename', field, ending ? `New name, without ${ending}` : 'New name');
+		pattern: '[A-Za-z0-9_][A-Za-z0-9_.\\-]*', value: label});
+	const to = await ask(`Rename ${name}`, 'Rename', field, 'New name');
 
 	if (to)
 		post('/capture/rename', {name, to});
@@ -172,9 +197,11 @@ function createButton(text, name, onClick) {
 	return button;
 }
 
+// What a name says stays; its time and its size do not, while somebody writes it.
 function createRow(capture, all, post) {
 	const {name, viewer} = capture;
 	const links = element('div', {className: 'links'});
+	const time = element('td'), size = element('td', {className: 'size'});
 
 	if (viewer === 'pprof')
 		links.append(...pprofLinks(name),
@@ -182,53 +209,58 @@ function createRow(capture, all, post) {
 	if (viewer === 'timeline')
 		links.append(element('a', {href: `/viewer/?url=/captures/${name}`}, 'Timeline'));
 	links.append(element('a', {href: `/captures/${name}`, download: name}, 'Download'),
-		createButton('Rename…', name, () => rename(name, post)),
+		createButton('Rename…', name, () => rename(capture, post)),
 		createButton('Delete…', name, () => remove(name, post)));
-	return element('tr', {}, element('td', {className: 'name'}, name),
-		element('td', {}, spellTime(capture.time)), element('td', {}, spellStep(capture)),
-		element('td', {}, capture.kind ?? ''),
-		element('td', {className: 'size'}, spellSize(capture.size_bytes)), element('td', {}, links));
+	return {
+		row: element('tr', {}, element('td', {className: 'name'}, name), time,
+			element('td', {className: 'step'}, spellStep(capture)), element('td', {}, capture.kind ?? ''), size,
+			element('td', {}, links)),
+		show(news) {
+			time.replaceChildren(spellTime(news.time));
+			size.textContent = spellSize(news.size_bytes);
+		},
+	};
 }
 
-// Rows that stay as they were are not touched: the focus may be in one.
 function createTable(post) {
-	const body = element('tbody', {});
-	const rows = new Map(); // name -> {text, row}
+	const body = element('tbody');
+	const rows = new Map(); // by name
 	let captures = [];
 
+	// Rows that stay where they were are not touched: the focus may be in one.
 	function show(news) {
-		const kept = new Set(news.map(({name}) => name));
+		const kept = new Set(news.map(({name}) => name)), {activeElement: focused} = document;
 		let at;
 
 		captures = news;
 		for (const [name, {row}] of rows)
 			if (!kept.has(name)) {
-				row.remove();
+				leave(row);
 				rows.delete(name);
 			}
 		at = body.firstChild;
 		for (const capture of news) {
-			const text = JSON.stringify(capture), old = rows.get(capture.name);
-			const row = old?.text === text ? old.row : createRow(capture, () => captures, post);
+			if (!rows.has(capture.name))
+				rows.set(capture.name, createRow(capture, () => captures, post));
+			const {row, show: update} = rows.get(capture.name);
 
-			if (old && old.row !== row) {
-				if (old.row === at)
-					at = at.nextSibling;
-				old.row.remove();
-			}
-			rows.set(capture.name, {text, row});
+			update(capture);
 			if (row === at)
 				at = at.nextSibling;
 			else
 				body.insertBefore(row, at);
 		}
+		if (body.contains(focused))
+			focused.focus({preventScroll: true}); // its row was moved
 	}
 
+	// Returns whether it is there.
 	function flash(name) {
 		const row = rows.get(name)?.row;
 
 		row?.classList.add('new');
 		setTimeout(() => row?.classList.remove('new'), NEW_MS);
+		return Boolean(row);
 	}
 
 	return {
@@ -241,22 +273,29 @@ function createTable(post) {
 	};
 }
 
-function spellSum({captures, older_count: olderCount, total_bytes: totalBytes, max_bytes: maxBytes}) {
-	const older = olderCount > 0 ? ` ${olderCount} older ones are not listed, but lie there still.` : '';
+function spellSum(news) {
+	const {captures, older_count: older, hidden_count: hidden, total_bytes: totalBytes, max_bytes: maxBytes} = news;
 
-	return `${captures.length + olderCount} captures, ${spellSize(totalBytes)} of ${Math.round(maxBytes / MIB)} MiB.${older}`;
+	return [`${captures.length + older} captures, ${spellSize(totalBytes)} of ${Math.round(maxBytes / MIB)} MiB.`,
+		...older ? [`${older} older ones are not listed, but lie there still.`] : [],
+		...hidden ? [`${hidden} files with other names are not shown: a name has letters, digits, “.”, “_” and “-”.`] : [],
+	].join(' ');
 }
 
-export async function mount(panel, hub, post) {
+export function mount(panel, hub, post) {
+	const place = element('div');
 	const takings = element('ul', {className: 'takings'});
-	const word = element('p', {className: 'soft', role: 'status'});
+	const ends = element('div', {role: 'status'});
 	const why = element('p', {className: 'why'}), sum = element('p', {className: 'soft'});
-	const empty = element('p', {className: 'empty'},
+	const empty = element('p', {className: 'empty', hidden: true},
 		'Nothing was captured yet. Choose what to look at, and press Take.');
 	const kernel = element('p', {className: 'soft'}, 'What the kernel does for the patient, on the same time line: ',
 		element('code', {}, 'make trace KERNEL=1'), ' on the machine that runs the stack.');
 	const list = createTable(post);
-	let arrived = null;
+	let arrived = [];
+	const flash = () => {
+		arrived = arrived.filter(name => !list.flash(name));
+	};
 
 	list.table.hidden = true;
 	hub.on('captures', news => {
@@ -265,14 +304,17 @@ export async function mount(panel, hub, post) {
 		empty.hidden = !list.table.hidden;
 		why.textContent = news.why;
 		sum.textContent = spellSum(news);
-		if (arrived)
-			list.flash(arrived);
-		arrived = null;
+		flash();
 	});
-	hub.on('taking', news => showTakings(takings, news, post));
-	hub.on('taken', ({name, kept, why: reason}) => {
-		arrived = kept ? name : null;
-		word.textContent = kept ? `${name} is there.` : `${name} was not kept. ${reason}`;
+	hub.on('taking', ({takings: underWay, ended}) => {
+		const news = takeNews(ended);
+
+		showTakings(takings, underWay, post);
+		if (news.length)
+			ends.replaceChildren(...news.map(spellEnd));
+		arrived.push(...news.filter(({kept}) => kept).map(({name}) => name));
+		flash();
 	});
-	panel.append(await createForm(post), takings, word, why, empty, list.table, sum, kernel);
+	panel.append(place, takings, ends, why, empty, list.table, sum, kernel);
+	fetchKinds().then(kinds => place.replaceWith(createForm(kinds, post)));
 }

@@ -1,5 +1,6 @@
 // The desk: its panels, each a module with mount(element, hub, post), which may promise to be done later.
 // One that fails leaves the others alone.
+import {element} from './element.js';
 import {hub, post} from './hub.js';
 
 async function mount(name) {
@@ -10,8 +11,7 @@ async function mount(name) {
 
 		await fill(body, hub, post);
 	} catch (error) {
-		body.replaceChildren(Object.assign(document.createElement('p'),
-			{className: 'empty', textContent: 'This part of the page does not work; load it again.'}));
+		body.replaceChildren(element('p', {className: 'empty'}, 'This part of the page does not work; load it again.'));
 		console.error(error);
 	}
 }

@@ -1,18 +1,12 @@
 // The patient: how it is, its steps, and requests to it. What is shown is what the desk tells every
 // page; a button only asks.
+import {element} from './element.js';
+
 const ANSWERS_SHOWN = 8;
 const ANSWERS_COUNTED = 50;
 const SETTLED_MS = 250; // a slider that was moved so long ago stays where it is
 
 const HEALTH = {ok: ['good', 'well'], slow: ['warn', 'slow'], down: ['bad', 'down']};
-
-// element('p', {className: 'soft'}, 'text', child ...)
-function element(name, properties = {}, ...children) {
-	const made = Object.assign(document.createElement(name), properties);
-
-	made.append(...children);
-	return made;
-}
 
 function spellSeconds(seconds) {
 	if (seconds < 60)

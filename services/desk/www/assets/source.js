@@ -1,4 +1,5 @@
 // One file of the patient's sources: /source.html?file=services/...&line=51
+import {element} from './element.js';
 import {createListing} from './listing.js';
 
 const wanted = new URLSearchParams(location.search);
@@ -11,5 +12,5 @@ try {
 	place.append(await createListing(file, Number(wanted.get('line')), {whole: true}));
 	document.getElementById('hit')?.scrollIntoView();
 } catch (error) {
-	place.append(Object.assign(document.createElement('p'), {className: 'empty', textContent: error.message}));
+	place.append(element('p', {className: 'empty'}, error.message));
 }

@@ -1,17 +1,10 @@
 // The threads page: the patient's dump in groups, the locks that somebody waits for, and the sources.
 import {findLocks, firstOwn, groupThreads, ownPath, parseDump} from './dump.js';
+import {element} from './element.js';
 import {createListing, sourcePage} from './listing.js';
 
 const NAMES_MAX = 12;
 const place = id => document.getElementById(id);
-
-// create('p', {className: 'soft'}, 'text', element, ...)
-function create(tag, properties, ...content) {
-	const element = Object.assign(document.createElement(tag), properties);
-
-	element.append(...content);
-	return element;
-}
 
 const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 const quote = name => `“${name}”`;
@@ -23,23 +16,23 @@ function linkTo({file, line}) {
 	const path = ownPath(file);
 
 	return path
-		? create('a', {href: sourcePage(path, line)}, `${path.replace('services/', '')}:${line}`)
-		: create('span', {}, line ? `${file}:${line}` : file);
+		? element('a', {href: sourcePage(path, line)}, `${path.replace('services/', '')}:${line}`)
+		: element('span', {}, line ? `${file}:${line}` : file);
 }
 
 function createFrame(frame) {
 	const own = ownPath(frame.file);
 
-	return create('li', {className: own && !own.startsWith('services/probe/') ? 'own' : ''},
-		create('span', {className: 'function'}, frame.function), linkTo(frame));
+	return element('li', {className: own && !own.startsWith('services/probe/') ? 'own' : ''},
+		element('span', {className: 'function'}, frame.function), linkTo(frame));
 }
 
-const createFrames = frames => create('ol', {className: 'frames'}, ...frames.map(createFrame));
+const createFrames = frames => element('ol', {className: 'frames'}, ...frames.map(createFrame));
 
 // A click on a place shows the lines below it, and hides them again; as a link it leads to the whole file.
 async function toggleListing(link) {
 	const frame = link.closest('li');
-	const shown = frame.querySelector('.listing');
+	const shown = frame.querySelector('.shown');
 	const wanted = new URL(link.href).searchParams;
 
 	if (shown) {
@@ -47,9 +40,12 @@ async function toggleListing(link) {
 		link.setAttribute('aria-expanded', false);
 		return;
 	}
-	frame.append(await createListing(wanted.get('file'), Number(wanted.get('line')))
-		.catch(error => create('p', {className: 'listing empty'}, error.message)));
+	const place = element('div', {className: 'shown'}); // at once: the next click closes it
+
+	frame.append(place);
 	link.setAttribute('aria-expanded', true);
+	place.append(await createListing(wanted.get('file'), Number(wanted.get('line')))
+		.catch(error => element('p', {className: 'empty'}, error.message)));
 }
 
 place('groups').addEventListener('click', event => {
@@ -85,7 +81,7 @@ function createWaits(threads) {
 
 	if (!objects.size)
 		return [];
-	return [create('p', {className: 'waits'}, objects.size > 3
+	return [element('p', {className: 'waits'}, objects.size > 3
 		? `wait for ${objects.size} different objects`
 		: `${threads.length > 1 ? 'wait' : 'waits'} for ${[...objects].join(', ')}`)];
 }
@@ -93,64 +89,67 @@ function createWaits(threads) {
 function createBody({threads}) {
 	const [{frames, creators, note}] = threads;
 
-	return create('div', {},
-		create('p', {className: 'waits soft'}, spellNames(threads)),
+	return element('div', {},
+		element('p', {className: 'waits soft'}, spellNames(threads)),
 		...createWaits(threads),
 		...(frames.length ? [createFrames(frames)] : []),
-		...(note ? [create('p', {className: 'soft'}, note)] : []),
-		...(creators.length ? [create('p', {className: 'waits soft'}, 'created by'), createFrames(creators)] : []));
+		...(note ? [element('p', {className: 'soft'}, note)] : []),
+		...(creators.length ? [element('p', {className: 'waits soft'}, 'created by'), createFrames(creators)] : []));
 }
 
 function createGroup(group, id) {
 	const [{frames, state, name}] = group.threads;
 	const at = firstOwn(frames);
 	const waits = spellWaits(group.threads);
-	const element = create('details', {className: 'group', id},
-		create('summary', {},
-			create('span', {className: 'count'}, `${group.threads.length} ×`),
-			create('span', {className: 'where'},
-				create('b', {}, at ? at.function : name), ' ',
-				create('span', {className: 'soft'}, at ? `${short(at.file)}:${at.line}` : '')),
-			create('span', {className: 'chip'}, waits ? `${state}, ${waits}` : state)));
+	const details = element('details', {className: 'group', id},
+		element('summary', {},
+			element('span', {className: 'count'}, `${group.threads.length} ×`),
+			element('span', {className: 'where'},
+				element('b', {}, at ? at.function : name), ' ',
+				element('span', {className: 'soft'}, at ? `${short(at.file)}:${at.line}` : '')),
+			element('span', {className: 'chip'}, waits ? `${state}, ${waits}` : state)));
 
 	// Most are never opened, and a thousand threads may have many frames.
-	element.addEventListener('toggle', () => {
-		if (element.open && !element.querySelector('div'))
-			element.append(createBody(group));
+	details.addEventListener('toggle', () => {
+		if (details.open && !details.querySelector('div'))
+			details.append(createBody(group));
 	});
-	return element;
+	return details;
 }
 
 // ---- locks ----
 
 function createWaiters({waiters}, ids) {
-	const at = firstOwn(waiters[0].frames);
+	// A stack that could not be walked has no frames.
+	const shown = waiters.find(({frames}) => frames.length) ?? waiters[0];
+	const at = firstOwn(shown.frames);
 
-	return create('div', {},
-		create('h2', {}, create('a', {href: `#${ids.get(waiters[0])}`},
+	return element('div', {},
+		element('h2', {}, element('a', {href: `#${ids.get(shown)}`},
 			`${count(waiters.length, 'thread')} ${waiters.length === 1 ? 'waits' : 'wait'}`)),
-		create('p', {}, `${spellWaits(waiters)}, in `, create('b', {}, at.function), ' at ', linkTo(at)));
+		element('p', {}, spellWaits(waiters),
+			...(at ? [', in ', element('b', {}, at.function), ' at ', linkTo(at)] : [])));
 }
 
 function createMutex({object}) {
 	const [, name, address] = object.match(/^(.*?)(?: \((0x[0-9a-f]+)\))?$/);
 
-	return create('div', {className: 'mutex'}, create('h2', {}, 'mutex'),
-		create('p', {}, create('b', {className: 'mono'}, name)),
-		create('p', {className: 'soft mono'}, address ?? ''));
+	return element('div', {className: 'mutex'}, element('h2', {}, 'mutex'),
+		element('p', {}, element('b', {className: 'mono'}, name)),
+		element('p', {className: 'soft mono'}, address ?? ''));
 }
 
 function createHolder({holder, locked}, ids) {
 	const id = ids.get(holder), at = firstOwn(holder.frames ?? []);
 	const title = `held by thread ${holder.tid}${holder.name ? ` ${quote(holder.name)}` : ''}`;
 
-	return create('div', {className: 'holder'},
-		create('h2', {}, id ? create('a', {href: `#${id}`}, title) : title),
-		...(locked ? [create('p', {}, 'locked it in ', create('b', {}, locked.function), ' at ', linkTo(locked))] : []),
-		...(at ? [create('p', {}, 'and is now in ', create('b', {}, at.function), ' at ', linkTo(at))] : []));
+	return element('div', {className: 'holder'},
+		element('h2', {}, id ? element('a', {href: `#${id}`}, title) : title),
+		...(locked ? [element('p', {}, 'locked it in ', element('b', {}, locked.function), ' at ', linkTo(locked))] : []),
+		...(at ? [element('p', {}, 'and is now in ', element('b', {}, at.function), ' at ', linkTo(at))] : []));
 }
 
-const createLock = (lock, ids) => create('section', {className: 'lock', ariaLabel: `mutex ${lock.object}`},
+const createLock = (lock, ids) => element('section', {className: 'lock', ariaLabel: `mutex ${lock.object}`},
 	createWaiters(lock, ids), createMutex(lock), createHolder(lock, ids));
 
 // A link to a group opens it, also when it is followed a second time.
@@ -171,16 +170,16 @@ place('locks').addEventListener('click', event => {
 
 // ---- the page ----
 
-let shown = []; // of each group {element, text}
+let shown = []; // of each group {details, text}
 let head = '';
 
 function filter() {
 	const words = place('filter').value.toLowerCase().split(/\s+/).filter(Boolean);
 	let left = 0;
 
-	for (const {element, text} of shown) {
-		element.hidden = !words.every(word => text.includes(word));
-		left += !element.hidden;
+	for (const {details, text} of shown) {
+		details.hidden = !words.every(word => text.includes(word));
+		left += !details.hidden;
 	}
 	place('summary').textContent = words.length ? `${head}; ${left} of them shown` : head;
 }
@@ -203,12 +202,12 @@ function show(text) {
 	shown = groups.map((group, number) => {
 		for (const thread of group.threads)
 			ids.set(thread, `group-${number + 1}`);
-		return {element: createGroup(group, `group-${number + 1}`), text: textOf(group)};
+		return {details: createGroup(group, `group-${number + 1}`), text: textOf(group)};
 	});
-	place('groups').replaceChildren(...shown.map(({element}) => element));
+	place('groups').replaceChildren(...shown.map(({details}) => details));
 	place('locks').replaceChildren(...locks.map(lock => createLock(lock, ids)));
 	head = `${count(threads.length, 'thread')} in ${count(groups.length, 'group')} of equal stacks, ` +
-		`at ${new Date().toLocaleTimeString()}`;
+		`at ${new Date().toLocaleTimeString([], {hourCycle: 'h23'})}`;
 	filter();
 }
 

@@ -1,5 +1,7 @@
 // Vitals: the patient's last ten minutes, a sample a second, and what happened meanwhile on the time
 // axis. The desk keeps them: a page that comes anew has all of them.
+import {element} from './element.js';
+
 const WINDOW_S = 600;
 const WINDOW_LEAST_S = 120; // as long as less than that is known
 const HEIGHT_PX = 150;
@@ -33,7 +35,7 @@ function byteSplits(max) {
 
 // LEAST: what the axis shows at least, so that a quiet patient looks quiet.
 const CHARTS = [
-	{title: 'Latency', columns: {latency_ms: 'mean of /'}, spell: milliseconds, least: 100, splits: () => [0.1, 10, 1000, 100000],
+	{title: 'Latency', columns: {latency_ms: 'mean of /'}, spell: milliseconds, least: 100, splits: max => [0.1, 10, 1000, 100000].filter(ms => ms <= max),
 		decades: true},
 	{title: 'CPU', columns: {cpu_percent: 'of one CPU'}, spell: number => `${number.toFixed(number < 10 && number % 1 ? 1 : 0)} %`, least: 100},
 	{title: 'Memory', columns: {rss_bytes: 'RSS', heap_in_use_bytes: 'heap in use', heap_allocated_bytes: 'allocated'},
@@ -43,13 +45,6 @@ const CHARTS = [
 ];
 const COLUMNS = CHARTS.flatMap(({columns}) => Object.keys(columns));
 const DASHES = [[], [8, 4], [2, 3]]; // colour alone would not tell lines apart
-
-function element(name, properties = {}, ...children) {
-	const made = Object.assign(document.createElement(name), properties);
-
-	made.append(...children);
-	return made;
-}
 
 // Charts take their colours and their width from it.
 function styleSheet(href) {
