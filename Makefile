@@ -237,7 +237,7 @@ e2e: ## The whole stack under test, with its own name and ports
 	@docker/charts.sh
 	@tests/e2e/run.sh
 
-browser: ## The desk's pages in a real browser (TRACE=file: with that trace)
+browser: ## The desk's pages in a real browser (TRACE=file: with that trace; PICTURES=1: new ones for the texts)
 	@docker/engine.sh
 	@docker/base-image.sh
 	@docker/viewer.sh

@@ -39,9 +39,9 @@ export async function startTaking(page, kind, seconds, name) {
 	await page.getByRole('button', {name: 'Take', exact: true}).click();
 }
 
-// Returns its row once it is there. NAME must be another one's not.
+// Returns its row once it is there. No other has the NAME.
 export async function take(page, kind, seconds, name) {
 	await startTaking(page, kind, seconds, name);
-	await rowOf(page, name).waitFor();
-	return rowOf(page, name);
+	await rowOf(page, `${name}-`).waitFor();
+	return rowOf(page, `${name}-`);
 }

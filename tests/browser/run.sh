@@ -5,6 +5,7 @@
 #
 #   ONLY=pattern    tests whose name matches
 #   TRACE=file      the trace to look at, instead of a small one that is made for it
+#   PICTURES=1      those of the texts, workshop/pictures, are made anew
 # Screenshots are in tests/browser/out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -58,7 +59,10 @@ main() {
 		--user "$(id -u):$(id -g)" "sickbay-app:$TAG" sh -c 'while :; do sickbay-app; sleep 3; done' >/dev/null
 	BROWSER_NETWORK=container:$NAME BROWSER_PID=container:$NAME-patient docker/dev.sh browser env "TRACE=$trace" "ONLY=${ONLY:-}" \
 		DESK=http://localhost:8000 DESK_WITHOUT=http://localhost:8001 \
-		PATIENT=http://localhost:6060 node tests/browser/main.mjs
+		PATIENT=http://localhost:6060 "PICTURES=${PICTURES:-}" node tests/browser/main.mjs
+	if [ -n "${PICTURES:-}" ]; then
+		docker/dev.sh browser sh -c 'pngquant --force --ext .png --skip-if-larger workshop/pictures/*.png || [ $? -eq 98 ]' # 98: it was small already
+	fi
 }
 
 main

@@ -1,84 +1,104 @@
-// Each step, from "the page is slow" to the guilty line, by the page alone. Steps 1 and 5 are told by the
-// page of threads (pages.mjs).
+// Each step, from "the page is slow" to the guilty line, by the page alone.
 import assert from 'node:assert/strict';
 
-import {test} from './harness.mjs';
+import {picture, test} from './harness.mjs';
+import {goTo, openDesk, request, requestAndWait, take} from './panels.mjs';
 
-const RUN = Date.now().toString(36);
-
-async function send(page, step, variant = 'leaky') {
-	await page.goto('/');
-	await page.getByRole('button', {name: 'Reset'}).click();
-	await page.locator('.steps li.now', {hasText: '0 none'}).waitFor();
-	await page.getByRole('button', {name: new RegExp(`^Step ${step}, .*, ${variant}$`)}).click();
-	await page.locator('.steps li.now', {hasText: new RegExp(`^${step} `)}).waitFor();
-}
-
-const request = (page, name = 'Request') => page.getByRole('button', {name, exact: true}).click();
-
-// Until COUNT more answers came.
-async function requestAndWait(page, count) {
-	const answers = page.getByRole('list', {name: 'Latest answers'}).getByRole('listitem');
-	const before = await answers.count();
-
-	for (let i = 1; i <= count; i++) {
+test('step 1: the page of threads names who waits for the mutex and who holds it, and shows the lines', async page => {
+	await goTo(page, 1);
+	for (let i = 0; i < 3; i++)
 		await request(page);
-		await answers.nth(before + i - 1).waitFor();
+	await page.locator('#patient .load', {hasText: /^3 under way/}).waitFor();
+	await page.getByRole('link', {name: 'Threads'}).click();
+	const lock = page.getByRole('region', {name: /^mutex shared_state_lock/});
+	const waiting = lock.getByRole('link', {name: '3 threads wait'});
+
+	// What is under way need not have come to the mutex yet.
+	while (!await waiting.isVisible()) {
+		await page.getByRole('button', {name: 'Look again'}).click();
+		await page.locator('#summary', {hasText: 'groups of equal stacks'}).waitFor();
 	}
-}
+	await lock.getByText(/locked it in forget_to_unlock at app\/faults\/mutex\.c:\d+/).waitFor();
+	await waiting.click();
+	await page.locator('.group[open] li', {hasText: 'update_shared_state'}).getByRole('link').click();
+	await page.locator('.listing .hit', {hasText: 'pthread_mutex_lock(&shared_state_lock)'}).waitFor();
+	await page.evaluate(() => scrollTo(0, 0));
+	await picture(page, 'threads-mutex');
+	await page.locator('.group[open] summary').click();
 
-// Others of the same name may be there from before.
-const named = name => `${name}-${RUN}`;
+	await lock.getByRole('link', {name: /^held by thread \d+ “holder”$/}).click();
+	const frame = page.locator('.group[open] li', {hasText: 'forget_to_unlock'});
 
-// Takes KIND for SECONDS, and returns its row once it is there.
-async function take(page, kind, seconds, name) {
-	const row = page.locator('#captures tr', {hasText: named(name)});
-
-	await page.locator('#captures select[name=kind]').selectOption(kind);
-	await page.getByRole('spinbutton', {name: 'Seconds'}).fill(String(seconds));
-	await page.getByRole('textbox', {name: 'Name (if you like)'}).fill(named(name));
-	await page.getByRole('button', {name: 'Take', exact: true}).click();
-	await row.waitFor();
-	return row;
-}
+	await frame.getByRole('link').click();
+	await frame.locator('.listing .hit', {hasText: 'wait_for(&may_unlock)'}).waitFor();
+	await frame.getByRole('link').dblclick(); // closes it, and opens it
+	await frame.locator('.listing').waitFor();
+	assert.equal(await frame.locator('.listing').count(), 1);
+	await frame.getByRole('link').click();
+	await frame.locator('.listing').waitFor({state: 'detached'});
+});
 
 test('step 2: a CPU profile, its flame graph and its source show eat_cpu', async page => {
-	await send(page, 2);
+	await goTo(page, 2);
 	await request(page);
 	const row = await take(page, 'cpu', 2, 'burning');
 
 	await row.getByRole('link', {name: 'Flame graph'}).click();
 	await page.getByText('eat_cpu', {exact: true}).first().waitFor();
+	await picture(page, 'flame-graph-cpu');
 	await page.goBack();
 	await row.getByRole('link', {name: 'Source'}).click();
 	await page.getByText('services/app/faults/cpu.c').first().waitFor();
 	assert.match(await page.content(), /result \* 1\.0000001/);
+	await picture(page, 'source-eat_cpu');
 });
 
 test('step 3: two heap profiles compared show leak_memory', async page => {
-	await send(page, 3);
+	await goTo(page, 3);
 	await requestAndWait(page, 1);
-	await take(page, 'heap', 0, 'first');
+	await take(page, 'heap', 0, 'before');
 	await requestAndWait(page, 3);
-	const row = await take(page, 'heap', 0, 'second');
+	const row = await take(page, 'heap', 0, 'after');
 
+	await page.locator('#captures').scrollIntoViewIfNeeded();
+	await picture(page, 'captures');
 	await row.getByRole('button', {name: /^Compare with/}).click();
 	await page.getByRole('dialog').getByRole('combobox').selectOption(
-		await page.getByRole('dialog').locator('option', {hasText: named('first')}).innerText());
+		await page.getByRole('dialog').locator('option', {hasText: 'before-'}).innerText());
 	await page.getByRole('dialog').getByRole('button', {name: 'Compare'}).click();
 	await page.getByText('leak_memory', {exact: true}).first().waitFor();
-	assert.match(new URL(page.url()).pathname, /^\/pprof\/second-.*\.\.first-/);
+	assert.match(new URL(page.url()).pathname, /^\/pprof\/after-.*\.\.before-/);
+	await picture(page, 'compare-heap');
+});
+
+test('step 5: the page of threads counts those that stay, and says who created them', async page => {
+	await goTo(page, 5);
+	await requestAndWait(page, 2);
+	await page.getByRole('link', {name: 'Threads'}).click();
+	const group = page.locator('.group', {hasText: 'wait_for_signal'});
+
+	assert.equal(await group.locator('.count').innerText(), '10 ×');
+	await group.locator('summary').click();
+	await group.getByText('created by', {exact: true}).waitFor();
+	await group.locator('li', {hasText: 'start_threads'}).getByRole('link').click();
+	await group.locator('.listing .hit', {hasText: 'pthread_create'}).waitFor();
 });
 
 test('step 6: the descriptors’ profile and the timeline show where files are opened', async page => {
-	await send(page, 6);
+	await goTo(page, 6);
 	await requestAndWait(page, 2);
 	const profile = await take(page, 'fd', 0, 'open');
 
 	await profile.getByRole('link', {name: 'Top'}).click();
 	await page.getByText('create_files').first().waitFor();
+	await page.goBack();
+	await profile.getByRole('link', {name: 'Graph', exact: true}).click();
+	await page.getByRole('searchbox').or(page.getByPlaceholder('Search regexp')).fill('create_files');
+	await page.getByText('Focus', {exact: true}).dispatchEvent('mousedown');
+	await page.locator('#graph .node', {hasText: 'create_files'}).waitFor();
+	await picture(page, 'fd-graph');
 
-	await page.goto('/');
+	await openDesk(page);
 	const taken = take(page, 'trace', 3, 'opening');
 
 	await page.locator('#captures progress').waitFor();
@@ -89,10 +109,23 @@ test('step 6: the descriptors’ profile and the timeline show where files are o
 	await page.keyboard.type(":select count(1) > 0 as opens from slice where name = 'openat'");
 	await page.keyboard.press('Enter');
 	await page.locator('.query-table tbody td', {hasText: /^1$/}).waitFor();
+	await findSlice(page, 'openat');
+	await picture(page, 'timeline-openat');
 });
 
+// Brings a slice of the timeline into the middle, and its details below.
+async function findSlice(page, name) {
+	await page.locator('.omnibox input').press('Escape'); // no SQL any more
+	await page.locator('.omnibox input').fill(name);
+	await page.getByText(/ \/ [1-9]\d*$/).waitFor();
+	await page.keyboard.press('Enter');
+	await page.getByText('Current Selection').click();
+	await page.locator('.details-panel', {hasText: name}).waitFor();
+	await page.keyboard.press('f'); // as large as it fits
+}
+
 test('a fixed step keeps nothing', async page => {
-	await send(page, 6, 'fixed');
+	await goTo(page, 6, 'fixed');
 	await requestAndWait(page, 2);
 	const row = await take(page, 'fd', 0, 'closed');
 
@@ -102,7 +135,7 @@ test('a fixed step keeps nothing', async page => {
 });
 
 test('a patient that is killed is down within 2 s, and back by itself', async page => {
-	await page.goto('/');
+	await openDesk(page);
 	const facts = page.locator('#patient').getByText(/^PID \d+/);
 	const pid = Number((await facts.innerText()).match(/\d+/)[0]);
 

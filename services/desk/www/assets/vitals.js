@@ -173,10 +173,10 @@ function options(chart, history, width, onCursor) {
 		cursor: {sync: {key: 'vitals'}, y: false, drag: {x: false, y: false}},
 		scales: {
 			x: {range: () => history.window()},
-			// A minute of waiting, and the millisecond that work takes, in one picture.
+			// A minute of waiting, and the millisecond that work takes, in one picture. Marks have the room above.
 			y: chart.decades
-				? {distr: 3, range: (plot, min, max) => [0.01, Math.max(chart.least, (max ?? 0) * 2)]}
-				: {range: (plot, min, max) => [0, Math.max(chart.least, (max ?? 0) * 1.15)]},
+				? {distr: 3, range: (plot, min, max) => [0.01, Math.max(chart.least, (max ?? 0) * 10)]}
+				: {range: (plot, min, max) => [0, Math.max(chart.least, (max ?? 0) * 1.3)]},
 		},
 		axes: [
 			{...axis, size: 26, space: 55, incrs: [60, 120, 300], values: (plot, splits) => splits.map(spellMinute)},
