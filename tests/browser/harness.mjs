@@ -37,9 +37,13 @@ export async function audit(page) {
 }
 
 // A picture of what the workshop's texts show, where they are wanted: PICTURES=1.
-export async function picture(page, name) {
+// HEIGHT: in pixels, of its upper part; all of the window if there is none.
+export async function picture(page, name, height) {
+	const {width} = page.viewportSize();
+
 	if (process.env.PICTURES)
-		await page.screenshot({path: path.join(PICTURES, `${name}.png`)});
+		await page.screenshot({path: path.join(PICTURES, `${name}.png`),
+			...height && {clip: {x: 0, y: 0, width, height}}});
 }
 
 // Watches what the pages of a context say and ask. ORIGIN is the only host they may speak to. Returns a

@@ -21,9 +21,9 @@ if (process.env.PICTURES)
 		await awaitSamples(page, 25);
 		await take(page, 'fd', 0, 'many-files');
 		await page.getByRole('button', {name: 'Step 3, memory leak, leaky'}).click();
-		await awaitSamples(page, 15);
+		await awaitSamples(page, 8);
 		await take(page, 'heap', 0, 'grown');
-		await awaitSamples(page, 5);
+		await awaitSamples(page, 2);
 		await page.evaluate(() => scrollTo(0, 0));
 		await picture(page, 'desk-light');
 		await page.emulateMedia({colorScheme: 'dark'});
