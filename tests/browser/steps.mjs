@@ -31,11 +31,11 @@ test('step 1: the page of threads names who waits for the mutex and who holds it
 
 	await frame.getByRole('link').click();
 	await frame.locator('.listing .hit', {hasText: 'wait_for(&may_unlock)'}).waitFor();
-	await frame.getByRole('link').dblclick(); // closes it, and opens it
-	await frame.locator('.listing').waitFor();
-	assert.equal(await frame.locator('.listing').count(), 1);
 	await frame.getByRole('link').click();
 	await frame.locator('.listing').waitFor({state: 'detached'});
+	await Promise.all([page.waitForResponse(/\/source\?/), frame.getByRole('link').dblclick()]); // opens it, and closes it
+	assert.equal(await frame.getByRole('link').getAttribute('aria-expanded'), 'false');
+	assert.equal(await frame.locator('.listing').count(), 0);
 });
 
 test('step 2: a CPU profile, its flame graph and its source show eat_cpu', async page => {

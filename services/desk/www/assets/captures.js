@@ -175,10 +175,11 @@ async function compare(capture, captures) {
 }
 
 // What a name tells of step, kind and time stays.
-async function rename({name, label}, post) {
+async function rename({name, label, kind}, post) {
 	const field = element('input', {required: true, maxLength: 64, autocomplete: 'off',
 		pattern: '[A-Za-z0-9_][A-Za-z0-9_.\\-]*', value: label});
-	const to = await ask(`Rename ${name}`, 'Rename', field, 'New name');
+	const to = await ask(`Rename ${name}`, 'Rename', field,
+		kind ? 'New name; what it says of step, kind and time stays' : 'New name');
 
 	if (to)
 		post('/capture/rename', {name, to});
