@@ -19,7 +19,8 @@ test('captures: each page sees one that is taken, and may cancel it', async page
 	await page.getByText(/^long-.* was not kept\. It was cancelled\.$/).waitFor();
 	await page.locator('.takings li').waitFor({state: 'detached'});
 	assert.equal(await rowOf(page, 'long-').count(), 0);
-	assert.ok(await other.locator('#captures select').evaluate(form => form === document.activeElement), 'the focus is lost');
+	assert.ok(await other.locator('#captures select').evaluate(field => field === document.activeElement),
+		'the focus is lost');
 });
 
 test('captures: who was away is told how one ended, once', async page => {

@@ -14,9 +14,10 @@ const LAB = '/labs/07-a-lab/';
 async function serveOurs(page) {
 	execFileSync(path.join(HERE, '../../docker/labs/render'), [path.join(HERE, 'workshop'), RENDERED]);
 	await page.context().route('**/labs/**', (route, request) => {
-		const file = path.join(RENDERED, new URL(request.url()).pathname.replace(/^\/labs/, '').replace(/\/$/, '/index.html'));
+		const {pathname} = new URL(request.url());
+		const file = path.join(RENDERED, pathname.replace(/^\/labs/, '').replace(/\/$/, '/index.html'));
 
-		return fs.existsSync(file) ? route.fulfill({path: file}) : route.fulfill({status: 404, body: 'There is no such file.'});
+		return route.fulfill(fs.existsSync(file) ? {path: file} : {status: 404});
 	});
 }
 

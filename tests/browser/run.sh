@@ -61,7 +61,9 @@ main() {
 		DESK=http://localhost:8000 DESK_WITHOUT=http://localhost:8001 \
 		PATIENT=http://localhost:6060 "PICTURES=${PICTURES:-}" node tests/browser/main.mjs
 	if [ -n "${PICTURES:-}" ]; then
-		docker/dev.sh browser sh -c 'pngquant --force --ext .png --skip-if-larger workshop/pictures/*.png || [ $? -eq 98 ]' # 98: it was small already
+		# 98: one was as small already.
+		docker/dev.sh browser sh -c \
+			'pngquant --force --ext .png --skip-if-larger workshop/pictures/*.png || [ $? -eq 98 ]'
 	fi
 }
 

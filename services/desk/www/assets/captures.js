@@ -279,7 +279,8 @@ function spellSum(news) {
 
 	return [`${captures.length + older} captures, ${spellSize(totalBytes)} of ${Math.round(maxBytes / MIB)} MiB.`,
 		...older ? [`${older} older ones are not listed, but lie there still.`] : [],
-		...hidden ? [`${hidden} files with other names are not shown: a name has letters, digits, “.”, “_” and “-”.`] : [],
+		...hidden ? [`${hidden} files with other names are not shown: letters, digits, “.”, “_” and “-” can be in one.`]
+			: [],
 	].join(' ');
 }
 
