@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 
 import {audit, test} from './harness.mjs';
+import {lookUntil} from './panels.mjs';
 import {ask, goTo, hang} from './patient.mjs';
 
 const PAINT_MAX_BYTES = 300 * 1000;
@@ -126,8 +127,7 @@ test('threads can be filtered, and looked at again', async page => {
 	await page.getByText(/; 1 of them shown$/).waitFor();
 	assert.equal(await page.locator('.group:visible').count(), 1);
 	await ask(1);
-	await page.getByRole('button', {name: 'Look again'}).click();
-	await page.locator('.count:visible', {hasText: '10 ×'}).waitFor();
+	await lookUntil(page, page.locator('.count:visible', {hasText: '10 ×'}));
 	assert.equal(await page.locator('.group:visible').count(), 1);
 });
 

@@ -1,4 +1,8 @@
-// What a person does with the desk's panels, by its buttons alone.
+// What a person does with the desk's panels and its page of threads, by their buttons alone.
+import assert from 'node:assert/strict';
+
+const LOOK_MS = 20000;
+
 export async function openDesk(page) {
 	await page.goto('/');
 	await page.locator('#captures form').waitFor();
@@ -25,6 +29,19 @@ export async function requestAndWait(page, count) {
 	for (let i = 1; i <= count; i++) {
 		await request(page);
 		await answers.nth(before + i - 1).waitFor();
+	}
+}
+
+// ---- threads ----
+
+// Looks again until PLACE is there: a thread that was begun needs a moment to come to where it waits.
+export async function lookUntil(page, place) {
+	const deadline = Date.now() + LOOK_MS;
+
+	while (!await place.isVisible()) {
+		assert.ok(Date.now() < deadline, `${place} does not come`);
+		await page.getByRole('button', {name: 'Look again'}).click();
+		await page.locator('#summary', {hasText: 'groups of equal stacks'}).waitFor();
 	}
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 
 import {picture, test} from './harness.mjs';
-import {goTo, openDesk, request, requestAndWait, take} from './panels.mjs';
+import {goTo, lookUntil, openDesk, request, requestAndWait, take} from './panels.mjs';
 
 test('step 1: the page of threads names who waits for the mutex and who holds it, and shows the lines', async page => {
 	await goTo(page, 1);
@@ -13,11 +13,7 @@ test('step 1: the page of threads names who waits for the mutex and who holds it
 	const lock = page.getByRole('region', {name: /^mutex shared_state_lock/});
 	const waiting = lock.getByRole('link', {name: '3 threads wait'});
 
-	// What is under way need not have come to the mutex yet.
-	while (!await waiting.isVisible()) {
-		await page.getByRole('button', {name: 'Look again'}).click();
-		await page.locator('#summary', {hasText: 'groups of equal stacks'}).waitFor();
-	}
+	await lookUntil(page, waiting);
 	await lock.getByText(/locked it in forget_to_unlock at app\/faults\/mutex\.c:\d+/).waitFor();
 	await waiting.click();
 	await page.locator('.group[open] li', {hasText: 'update_shared_state'}).getByRole('link').click();
@@ -77,7 +73,7 @@ test('step 5: the page of threads counts those that stay, and says who created t
 	await page.getByRole('link', {name: 'Threads'}).click();
 	const group = page.locator('.group', {hasText: 'wait_for_signal'});
 
-	assert.equal(await group.locator('.count').innerText(), '10 ×');
+	await lookUntil(page, group.locator('.count', {hasText: '10 ×'}));
 	await group.locator('summary').click();
 	await group.getByText('created by', {exact: true}).waitFor();
 	await group.locator('li', {hasText: 'start_threads'}).getByRole('link').click();
