@@ -35,7 +35,7 @@ function byteSplits(max) {
 
 // LEAST: what the axis shows at least, so that a quiet patient looks quiet.
 const CHARTS = [
-	{title: 'Latency', columns: {latency_ms: 'mean of /'}, spell: milliseconds, least: 100, splits: max => [0.1, 10, 1000, 100000].filter(ms => ms <= max),
+	{title: 'Latency', columns: {latency_ms: 'of /, or the longest wait'}, spell: milliseconds, least: 100, splits: max => [0.1, 10, 1000, 100000].filter(ms => ms <= max),
 		decades: true},
 	{title: 'CPU', columns: {cpu_percent: 'of one CPU'}, spell: number => `${number.toFixed(number < 10 && number % 1 ? 1 : 0)} %`, least: 100},
 	{title: 'Memory', columns: {rss_bytes: 'RSS', heap_in_use_bytes: 'heap in use', heap_allocated_bytes: 'allocated'},
