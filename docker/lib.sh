@@ -96,3 +96,23 @@ build_images() {
 	rm -f "$log"
 	say "images are up to date ($((SECONDS - begun)) s)"
 }
+
+# ---- the recorder of the kernel ------------------------------------------------------------------
+
+warn_of_recorder() {
+	cat >&2 <<'TEXT'
+sickbay: the kernel's side of a trace is recorded by a container that may use this machine's kernel tracing
+         (ftrace) as root. That sees every process of the machine: its name, when it runs, its system calls.
+         Asked for are the patient and the toolbox only; what else a CPU was busy with is in the trace as
+         "other", without name or system calls. The trace stays on this machine.
+TEXT
+}
+
+# explain_recorder SENTENCE: the engine's reasons in our words.
+explain_recorder() {
+	case $1 in
+	*'no such device'*) echo "this machine's kernel has no tracefs, or the engine's virtual machine has none" ;;
+	*'mount'*'not permitted'* | *'mount'*'permission denied'*) echo "the engine may not mount tracefs; one that runs without root cannot" ;;
+	*) echo "${1#recorder: }" ;;
+	esac
+}

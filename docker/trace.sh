@@ -72,24 +72,6 @@ trace_patient() {
 
 # ---- the kernel's --------------------------------------------------------------------------------
 
-warn_of_kernel() {
-	cat >&2 <<'TEXT'
-sickbay: KERNEL=1 starts a container that may use this machine's kernel tracing (ftrace) as root. That
-         sees every process of the machine: its name, when it runs, its system calls. Asked for are the
-         stack's own processes only; what else a CPU was busy with is in the trace as "other", without
-         name or system calls. The trace stays on this machine.
-TEXT
-}
-
-# explain SENTENCE: the engine's reasons in our words.
-explain() {
-	case $1 in
-	*'no such device'*) echo "this machine's kernel has no tracefs, or the engine's virtual machine has none" ;;
-	*'mount'*'not permitted'* | *'mount'*'permission denied'*) echo "the engine may not mount tracefs; one that runs without root cannot" ;;
-	*) echo "${1#recorder: }" ;;
-	esac
-}
-
 # start_recorder: returns when the kernel records; false, with a sentence, where it cannot. What it wants
 # of us goes into descriptor 3, what it says comes out of 4.
 start_recorder() {
@@ -103,9 +85,7 @@ start_recorder() {
 	mkfifo "$work/to" "$work/said"
 	# A process group of its own: Ctrl-C would have it remove the recorder before that has cleaned up.
 	set -m
-	# shellcheck disable=SC2046 # ids are words
-	docker compose --progress quiet run --rm -T --name "$recorder" recorder \
-		$(for service in app $(docker compose ps --services | grep -vx app); do container_of "$service"; done) \
+	docker compose --progress quiet run --rm -T --name "$recorder" recorder record \
 		<"$work/to" >"$work/merged" 2>"$work/said" &
 	recorder_pid=$!
 	set +m
@@ -116,7 +96,7 @@ start_recorder() {
 		last=$line
 	done
 	recorder=
-	warn "the kernel is not recorded: $(explain "$last"). The patient's own trace comes without it."
+	warn "the kernel is not recorded: $(explain_recorder "$last"). The patient's own trace comes without it."
 	return 1
 }
 
@@ -125,14 +105,13 @@ merge() {
 	local line last=''
 	cat "$1" >&3 2>/dev/null || true
 	exec 3>&-
-	say "merging it with the kernel's ..."
 	while read -r -u 4 line; do
 		last=$line
 		[[ $line != 'recorder: '* ]] || say "$line"
 	done
 	recorder=
 	wait "$recorder_pid" && return
-	warn "the kernel's trace is lost: $(explain "$last"). The patient's own is there without it."
+	warn "the kernel's trace is lost: $(explain_recorder "$last"). The patient's own is there without it."
 	return 1
 }
 
@@ -145,7 +124,7 @@ main() {
 	trap 'exit 130' INT TERM HUP
 	work=$(mktemp -d "$CAPTURES/.trace.XXXXXX")
 	own=$work/own
-	[ -z "$kernel" ] || warn_of_kernel
+	[ -z "$kernel" ] || warn_of_recorder
 	if [ -n "$kernel" ] && start_recorder; then
 		trace_patient "$seconds" "$own"
 		! merge "$own" || own=$work/merged

@@ -20,13 +20,23 @@ open_captures() {
 		say "profiles/captures belongs to somebody else: the desk can show captures, but not take any."
 }
 
+# start_stack SERVICE...
 start_stack() {
 	say "waiting for the stack to be healthy (at most 60 s) ..."
-	if ! docker compose up --detach --wait --wait-timeout 60 --no-build; then
+	if ! docker compose up --detach --wait --wait-timeout 60 --no-build "$@"; then
 		docker compose ps --all >&2 || true
 		docker compose logs --tail=20 >&2 || true
 		die "the stack did not become healthy. Its last words are above; 'make doctor' looks at the machine."
 	fi
+}
+
+# start_recorder: for the desk; the stack is well without it.
+start_recorder() {
+	local said
+	docker/recorder-image.sh || return 0
+	warn_of_recorder
+	said=$(docker compose --progress quiet up --detach --no-deps --no-build recorder 2>&1) ||
+		warn "the kernel is not recorded: $(explain_recorder "$said"). Everything else works."
 }
 
 farewell() {
@@ -56,12 +66,12 @@ main() {
 	docker/base-image.sh
 	docker/viewer.sh
 	docker/charts.sh
-	# The recorder comes after: nothing else fails where it cannot be built.
+	# The recorder comes last: nothing else fails where it cannot be.
 	mapfile -t services < <(docker compose config --services | grep -vx recorder)
 	build_images "${services[@]}"
-	! has_recorder || docker/recorder-image.sh || true
 	open_captures
-	start_stack
+	start_stack "${services[@]}"
+	! has_recorder || start_recorder
 	farewell
 }
 
