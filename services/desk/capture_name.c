@@ -12,17 +12,21 @@
 #define TRACE ".pftrace"
 
 static const struct capture_kind kinds[] = {
-	{"cpu", "what the processor is busy with", "profile", PROFILE, 10, true},
-	{"heap", "memory: who has it, and all that was allocated", "heap", PROFILE, 0, false},
-	{"threads", "where every thread stands now", "threads", PROFILE, 0, false},
-	{"wall", "what threads spend time on, running or waiting", "wall", PROFILE, 5, true},
-	{"mutex", "who makes others wait for a mutex", "mutex", PROFILE, 0, false},
-	{"block", "where threads wait for each other", "block", PROFILE, 0, false},
-	{"fd", "who opened the files that are open now", "fd", PROFILE, 0, false},
-	{"connections", "who opened the connections that are open now", "connections", PROFILE, 0,
+	{"cpu", "what the processor is busy with", "profile", PROFILE, 10, true, false},
+	{"heap", "memory: who has it, and all that was allocated", "heap", PROFILE, 0, false,
 		false},
-	{"sched", "which threads could run, but get no processor", "sched", PROFILE, 5, true},
-	{"trace", "everything that happens, on a time line", "trace", TRACE, 5, true},
+	{"threads", "where every thread stands now", "threads", PROFILE, 0, false, false},
+	{"wall", "what threads spend time on, running or waiting", "wall", PROFILE, 5, true, false},
+	{"mutex", "who makes others wait for a mutex", "mutex", PROFILE, 0, false, false},
+	{"block", "where threads wait for each other", "block", PROFILE, 0, false, false},
+	{"fd", "who opened the files that are open now", "fd", PROFILE, 0, false, false},
+	{"connections", "who opened the connections that are open now", "connections", PROFILE, 0,
+		false, false},
+	{"sched", "which threads could run, but get no processor", "sched", PROFILE, 5, true,
+		false},
+	{"trace", "everything that happens, on a time line", "trace", TRACE, 5, true, false},
+	{"kernel", "a trace with the kernel's side: when threads ran, all their system calls",
+		"trace", TRACE, 5, true, true},
 };
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))

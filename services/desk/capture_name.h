@@ -27,8 +27,9 @@ struct capture_kind {
 	const char *does;    /* what it shows, in a few words */
 	const char *profile; /* its path below /debug/pprof/: "profile" */
 	const char *ending;
-	int seconds;       /* if nobody says otherwise; 0: as it is now */
-	bool needs_window; /* seconds must not be 0 */
+	int seconds;         /* if nobody says otherwise; 0: as it is now */
+	bool needs_window;   /* seconds must not be 0 */
+	bool needs_recorder; /* of the kernel */
 };
 
 struct capture_facts {

@@ -65,7 +65,7 @@ static int read_kind(struct http_job *job, const struct capture_kind **kind)
 		return 0;
 	http_reply_text(job, 400,
 		"The field 'kind' must be cpu, heap, threads, wall, mutex, block, fd, connections, "
-		"sched or trace.");
+		"sched, trace or kernel.");
 	return -EINVAL;
 }
 
@@ -135,11 +135,14 @@ static void list_kinds(struct http_job *job)
 	struct strbuf out = STRBUF_INIT;
 	const struct capture_kind *kind;
 
-	for (size_t i = 0; (kind = capture_kind_at(i)); i++)
+	for (size_t i = 0; (kind = capture_kind_at(i)); i++) {
+		if (!capture_taker_can_take(kind))
+			continue;
 		strbuf_printf(&out,
 			"%s{\"kind\":\"%s\",\"does\":\"%s\",\"seconds\":%d,\"needs_window\":%s}",
 			i ? "," : "[", kind->name, kind->does, kind->seconds,
 			kind->needs_window ? "true" : "false");
+	}
 	strbuf_puts(&out, "]");
 	http_reply_strbuf(job, 200, "application/json", &out);
 }

@@ -8,6 +8,7 @@
  *     POST /capture/delete   name
  *     POST /capture/rename   name; to, the new label: all before what the name says (capture_name.h)
  *     GET  /capture/kinds    [{"kind":"cpu","does":"...","seconds":10,"needs_window":true},...]
+ *                            those that can be taken now: "kernel" needs its recorder
  *
  * Thread:    main thread only.
  */

@@ -30,6 +30,10 @@ struct capture_error {
 	char text[1024];
 };
 
+/* Takes the pieces of a capture, one after the other. Returns 0 or -errno and a sentence. */
+typedef int capture_sink(
+	void *context, const void *piece, size_t len_bytes, struct capture_error *error);
+
 struct capture_part {
 	const struct capture_store *store;
 	char name[CAPTURE_NAME_BYTES];

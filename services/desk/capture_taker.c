@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "client/client.h"
-#include "common/alloc.h"
 #include "common/clock.h"
+#include "desk/capture_ask.h"
+#include "desk/recorder.h"
 #include "http/http.h"
 
-#define PIECE_BYTES (64 * 1024)
 #define PATIENCE_MS 20000 /* what an answer may take beyond its window: a sick patient is slow */
 #define STOP_WAIT_MS 1000
 
@@ -23,6 +25,8 @@ struct taking {
 	int64_t begun_ns;
 	int64_t received_bytes;
 	struct client *client;
+	int recorder_fd; /* or -1 */
+	bool is_cancelled;
 };
 
 struct ended {
@@ -57,86 +61,80 @@ int capture_taker_start(const struct capture_taker_config *config)
 
 /* ---- one capture, in its thread ---- */
 
-static int explain_patient(int err, struct capture_error *error)
+/* What the sinks below are given. */
+struct flow {
+	struct taking *taking;
+	struct capture_part *part;
+};
+
+static int keep_piece(void *data, const void *piece, size_t len_bytes, struct capture_error *error)
 {
-	if (err == -ECANCELED)
-		snprintf(error->text, sizeof(error->text), "It was cancelled.");
-	else if (err == -ECONNREFUSED || err == -EHOSTUNREACH)
-		snprintf(error->text, sizeof(error->text),
-			"The patient is down: nothing was captured.");
-	else
-		snprintf(error->text, sizeof(error->text),
-			"The patient did not finish it (%s): nothing was kept.", strerror(-err));
+	const struct flow *flow = data;
+	int err = capture_part_write(flow->part, piece, len_bytes, error);
+
+	pthread_mutex_lock(&taker.lock);
+	flow->taking->received_bytes = flow->part->size_bytes;
+	pthread_mutex_unlock(&taker.lock);
 	return err;
 }
 
-/* What the patient says to what it refuses is a sentence. */
-static int explain_refusal(struct client_response *response, struct capture_error *error)
-{
-	char said[256];
-	ssize_t len_bytes = client_read(response, said, sizeof(said));
+/* ---- with the kernel's side ---- */
 
-	while (len_bytes > 0 && (unsigned char)said[len_bytes - 1] <= ' ')
-		len_bytes--;
-	snprintf(error->text, sizeof(error->text), "The patient answered %d: %.*s",
-		client_status(response), len_bytes > 0 ? (int)len_bytes : 0, said);
-	return -EPROTO;
+static int send_piece(void *data, const void *piece, size_t len_bytes, struct capture_error *error)
+{
+	const struct flow *flow = data;
+
+	return recorder_write(flow->taking->recorder_fd, piece, len_bytes, error);
 }
 
-static void note_received(struct taking *taking, int64_t size_bytes)
+static void note_recorder(struct taking *taking, int fd)
 {
 	pthread_mutex_lock(&taker.lock);
-	taking->received_bytes = size_bytes;
+	taking->recorder_fd = fd;
 	pthread_mutex_unlock(&taker.lock);
 }
 
-static int receive(struct taking *taking, struct client_response *response,
-	struct capture_part *part, struct capture_error *error)
+/* The window of the patient begins when the kernel is being recorded. */
+static void note_begin(struct taking *taking)
 {
-	char *piece = xmalloc(PIECE_BYTES);
-	ssize_t len_bytes;
-	int err = 0;
-
-	while (!err && (len_bytes = client_read(response, piece, PIECE_BYTES)) != 0) {
-		if (len_bytes < 0) {
-			err = explain_patient((int)len_bytes, error);
-			break;
-		}
-		err = capture_part_write(part, piece, (size_t)len_bytes, error);
-		note_received(taking, part->size_bytes);
-	}
-	free(piece);
-	return err;
+	pthread_mutex_lock(&taker.lock);
+	taking->begun_ns = clock_monotonic_ns();
+	pthread_mutex_unlock(&taker.lock);
 }
 
-static int ask(struct taking *taking, struct capture_part *part, struct capture_error *error)
+static int record(struct flow *flow, struct capture_error *error)
 {
-	const struct capture_kind *kind = taking->facts.kind;
-	struct client_response *response;
-	char path[128];
-	int err;
+	struct taking *taking = flow->taking;
+	int fd, err = recorder_connect(taker.config.recorder, &fd, error);
 
-	snprintf(path, sizeof(path), "/debug/pprof/%s?seconds=%d", kind->profile,
-		taking->facts.seconds);
-	if (taking->facts.seconds == 0)
-		*strchr(path, '?') = '\0';
-	err = client_open(taking->client, path, &response, NULL);
 	if (err)
-		return explain_patient(err, error);
-	err = client_status(response) == 200 ? receive(taking, response, part, error)
-					     : explain_refusal(response, error);
-	client_close(response);
+		return err;
+	note_recorder(taking, fd);
+	err = recorder_start(fd, error);
+	if (!err) {
+		note_begin(taking);
+		err = capture_ask(taking->client, &taking->facts, send_piece, flow, error);
+	}
+	if (!err)
+		err = recorder_merge(fd, keep_piece, flow, error);
+	note_recorder(taking, -1);
+	close(fd);
 	return err;
 }
+
+/* ---- either ---- */
 
 static int capture(struct taking *taking, struct capture_error *error)
 {
 	struct capture_part part;
+	struct flow flow = {taking, &part};
 	int err = capture_part_begin(taker.config.store, taking->name, &part, error);
 
 	if (err)
 		return err;
-	err = ask(taking, &part, error);
+	err = taking->facts.kind->needs_recorder
+		      ? record(&flow, error)
+		      : capture_ask(taking->client, &taking->facts, keep_piece, &flow, error);
 	if (!err)
 		return capture_part_keep(&part, error);
 	capture_part_drop(&part);
@@ -162,6 +160,8 @@ static void run(void *data)
 	struct taking done;
 
 	pthread_mutex_lock(&taker.lock);
+	if (!is_kept && taking->is_cancelled)
+		snprintf(error.text, sizeof(error.text), "It was cancelled.");
 	done = *taking;
 	*taking = (struct taking){0};
 	note_end(&done, is_kept, &error);
@@ -206,7 +206,8 @@ static int start_taking(struct taking *taking, const struct capture_order *order
 	*taking = (struct taking){.id = ++taker.last_id,
 		.facts = order->facts,
 		.begun_ns = clock_monotonic_ns(),
-		.client = client};
+		.client = client,
+		.recorder_fd = -1};
 	memcpy(taking->name, name, sizeof(name));
 	err = http_pool_call(taker.pool, run, taking);
 	if (err) {
@@ -224,29 +225,74 @@ static struct taking *find(unsigned id)
 	return NULL;
 }
 
+bool capture_taker_can_take(const struct capture_kind *kind)
+{
+	return !kind->needs_recorder || recorder_stands(taker.config.recorder);
+}
+
+static bool is_recording(void)
+{
+	for (struct taking *t = taker.takings; t < taker.takings + CAPTURE_TAKINGS_MAX; t++)
+		if (t->id && t->facts.kind->needs_recorder)
+			return true;
+	return false;
+}
+
+/* With the lock held. Returns what the taking of it can be in. */
+static int find_room(
+	const struct capture_order *order, struct taking **taking, struct capture_error *error)
+{
+	const struct capture_kind *kind = order->facts.kind;
+
+	*taking = find(0);
+	if (!capture_taker_can_take(kind)) {
+		snprintf(error->text, sizeof(error->text),
+			"No recorder of the kernel stands here. Start it: "
+			"COMPOSE_PROFILES=kernel-trace make up");
+		return -ENOENT;
+	}
+	if (kind->needs_recorder && is_recording()) {
+		snprintf(error->text, sizeof(error->text),
+			"The kernel is being recorded already: wait for that, or cancel it.");
+		return -EBUSY;
+	}
+	if (*taking)
+		return 0;
+	snprintf(error->text, sizeof(error->text),
+		"%d captures are being taken already: wait for one, or cancel it.",
+		CAPTURE_TAKINGS_MAX);
+	return -EBUSY;
+}
+
 int capture_taker_take(const struct capture_order *order, unsigned *id,
 	char name[CAPTURE_NAME_BYTES], struct capture_error *error)
 {
 	struct taking *taking;
-	int err = -EBUSY;
+	int err;
 
 	pthread_mutex_lock(&taker.lock);
-	taking = find(0);
-	if (taking)
+	err = find_room(order, &taking, error);
+	if (!err) {
 		err = start_taking(taking, order);
+		if (err)
+			snprintf(error->text, sizeof(error->text), "The capture cannot begin: %s.",
+				strerror(-err));
+	}
 	if (!err) {
 		*id = taking->id;
 		memcpy(name, taking->name, sizeof(taking->name));
 	}
 	pthread_mutex_unlock(&taker.lock);
-	if (err == -EBUSY)
-		snprintf(error->text, sizeof(error->text),
-			"%d captures are being taken already: wait for one, or cancel it.",
-			CAPTURE_TAKINGS_MAX);
-	else if (err)
-		snprintf(error->text, sizeof(error->text), "The capture cannot begin: %s.",
-			strerror(-err));
 	return err;
+}
+
+/* With the lock held. */
+static void cancel(struct taking *taking)
+{
+	taking->is_cancelled = true;
+	client_stop(taking->client);
+	if (taking->recorder_fd >= 0)
+		shutdown(taking->recorder_fd, SHUT_RDWR);
 }
 
 int capture_taker_cancel(unsigned id)
@@ -256,7 +302,7 @@ int capture_taker_cancel(unsigned id)
 	pthread_mutex_lock(&taker.lock);
 	taking = id ? find(id) : NULL;
 	if (taking)
-		client_stop(taking->client);
+		cancel(taking);
 	pthread_mutex_unlock(&taker.lock);
 	return taking ? 0 : -ENOENT;
 }
@@ -333,7 +379,7 @@ void capture_taker_stop(void)
 	pthread_mutex_lock(&taker.lock);
 	for (struct taking *t = taker.takings; t < taker.takings + CAPTURE_TAKINGS_MAX; t++)
 		if (t->id)
-			client_stop(t->client);
+			cancel(t);
 	pthread_mutex_unlock(&taker.lock);
 	http_pool_stop(taker.pool, STOP_WAIT_MS);
 }

@@ -5,7 +5,10 @@
  *     capture_taker_take() -> asked, received ... -> on_end()
  *                                   \_ capture_taker_cancel(): the patient sees its client leave
  *
- * Returns:   0 or -errno and a sentence: -EBUSY where CAPTURE_TAKINGS_MAX are under way.
+ * A trace with the kernel's side goes by way of the recorder (recorder.h), and is kept when that has merged it.
+ *
+ * Returns:   0 or -errno and a sentence: -EBUSY where CAPTURE_TAKINGS_MAX are under way, or one of the kernel;
+ *            -ENOENT where no recorder stands for that.
  * Thread:    capture_taker_start() before, capture_taker_stop() once; the others are MT-Safe and do not
  *            wait for the patient.
  */
@@ -35,7 +38,8 @@ struct capture_end {
 };
 
 struct capture_taker_config {
-	const char *patient; /* client_config.base_url */
+	const char *patient;  /* client_config.base_url */
+	const char *recorder; /* the socket of the kernel's recorder, which may not be there */
 	const struct capture_store *store;
 	void (*on_end)(const struct capture_end *end); /* in the thread of the taking */
 };
@@ -43,6 +47,8 @@ struct capture_taker_config {
 /* CONFIG's strings and the store must outlive capture_taker_stop(). */
 int capture_taker_start(const struct capture_taker_config *config)
 	__attribute__((warn_unused_result));
+/* Whether there is what KIND needs, besides the patient. */
+bool capture_taker_can_take(const struct capture_kind *kind);
 /* NAME is what it will be called. */
 int capture_taker_take(const struct capture_order *order, unsigned *id,
 	char name[CAPTURE_NAME_BYTES], struct capture_error *error)

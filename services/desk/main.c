@@ -27,7 +27,7 @@
 #define POOL_WAIT_MS 100
 
 struct settings {
-	const char *listen, *hosts, *patient, *sources, *pprof;
+	const char *listen, *hosts, *patient, *recorder, *sources, *pprof;
 	int64_t captures_max_mib;
 	struct pages_config pages;
 };
@@ -41,6 +41,8 @@ static const struct config_entry entries[] = {
 		"more names that it is opened by, divided by commas"},
 	{"DESK_PATIENT", CONFIG_STRING, SETTING(patient), "http://127.0.0.1:6060", 0, 0,
 		"base URL of the patient"},
+	{"DESK_RECORDER", CONFIG_STRING, SETTING(recorder), "/run/recorder/socket", 0, 0,
+		"socket of the kernel's recorder, which need not be there"},
 	{"DESK_CAPTURES", CONFIG_STRING, SETTING(pages.captures), "profiles/captures", 0, 0,
 		"directory of the captures"},
 	{"DESK_CAPTURES_MAX_MIB", CONFIG_INT, SETTING(captures_max_mib), "1024", 1, 1 << 20,
@@ -110,6 +112,7 @@ static int start_patient(const struct settings *settings)
 static int start_captures(const struct settings *settings)
 {
 	const struct capture_taker_config taker = {.patient = settings->patient,
+		.recorder = settings->recorder,
 		.store = &desk.store,
 		.on_end = capture_news_tell_end};
 	int err;

@@ -110,7 +110,7 @@ static int start(void **state)
 {
 	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
 	const struct http_pool_config threads = {"page", 1, 8, NULL};
-	const struct capture_taker_config taker = {patient_url, &store, capture_news_tell_end};
+	const struct capture_taker_config taker = {patient_url, "", &store, capture_news_tell_end};
 
 	(void)state;
 	sem_init(&asked, 0, 0);
