@@ -50,7 +50,7 @@ function ask(title, button, field, labelText) {
 
 // ---- the form ----
 
-// What can be taken never changes, but the desk may be away just now.
+// The desk may be away just now.
 async function fetchKinds() {
 	for (;;) {
 		const response = await fetch('/capture/kinds').catch(() => null);
@@ -292,7 +292,8 @@ export function mount(panel, hub, post) {
 	const empty = element('p', {className: 'empty', hidden: true},
 		'Nothing was captured yet. Choose what to look at, and press Take.');
 	const kernel = element('p', {className: 'soft'}, 'What the kernel does for the patient, on the same time line: ',
-		element('code', {}, 'make trace KERNEL=1'), ' on the machine that runs the stack.');
+		element('code', {}, 'make trace KERNEL=1'), ' on the machine that runs the stack, or here after ',
+		element('code', {}, 'COMPOSE_PROFILES=kernel-trace make up'), '.');
 	const list = createTable(post);
 	let arrived = [];
 	const flash = () => {
@@ -318,5 +319,8 @@ export function mount(panel, hub, post) {
 		flash();
 	});
 	panel.append(place, takings, ends, why, empty, list.table, sum, kernel);
-	fetchKinds().then(kinds => place.replaceWith(createForm(kinds, post)));
+	fetchKinds().then(kinds => {
+		place.replaceWith(createForm(kinds, post));
+		kernel.hidden = kinds.some(({kind}) => kind === 'kernel');
+	});
 }
