@@ -108,7 +108,7 @@ recorder_is_idle() {
 take_kernel() {
 	local answer
 	answer=$(desk_post /capture/take "kind=kernel&seconds=$1&name=e2e")
-	within 30 kernel_is_recorded || fail "the kernel is not recorded: $answer"
+	within 60 kernel_is_recorded || fail "the kernel is not recorded: $answer"
 	sed -E 's/^\{"id":([0-9]+),"name":"([^"]*)"\}$/\1 \2/' <<<"$answer"
 }
 
@@ -118,10 +118,10 @@ test_kernel_trace_by_the_desk_has_both_sides() {
 	chmod 1777 profiles/captures
 	goto_step 6
 	foreigner
+	# When exactly the patient is traced is not seen from here: requests go on for 90 s.
+	toolbox_background "curl -sS --rate 120/m -o /dev/null 'localhost:6060/?[1-180]'"
 	name=$(take_kernel 3)
 	name=profiles/captures/${name#* }
-	# When exactly the patient is traced is not seen from here: requests go on for 20 s.
-	toolbox_background "curl -sS --rate 300/m -o /dev/null 'localhost:6060/?[1-100]'"
 	within 60 test -f "$name" || fail "there is no $name"
 	cat "$name" >"$TRACE"
 	expect_match "$(desk_post /capture/delete "name=${name##*/}")" '^Done' 'deleting it'
