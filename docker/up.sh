@@ -10,8 +10,8 @@ cd ..
 # port_of SERVICE PORT: where it is found on this machine.
 port_of() { docker compose port "$1" "$2" 2>/dev/null | sed 's/.*://'; }
 
-# has_recorder: its profile is on.
-has_recorder() { docker compose config --services | grep -qx recorder; }
+# has_recorder: its profile is on. (A grep that stops early would break the pipe.)
+has_recorder() { docker compose config --services | grep -x recorder >/dev/null; }
 
 # The desk is another user than whoever typed this; as in /tmp, each deletes only what is their own.
 open_captures() {

@@ -91,6 +91,8 @@ static void note_recorder(struct taking *taking, int fd)
 {
 	pthread_mutex_lock(&taker.lock);
 	taking->recorder_fd = fd;
+	if (fd >= 0 && taking->is_cancelled) /* before there was one to tell */
+		shutdown(fd, SHUT_RDWR);
 	pthread_mutex_unlock(&taker.lock);
 }
 
