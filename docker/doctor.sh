@@ -118,7 +118,7 @@ attaches() {
 
 check_ptrace() {
 	local without="gdb, strace, ltrace and gcore cannot attach; the debug plane and perf still work"
-	if ! docker compose ps --services --status running 2>/dev/null | grep -qx toolbox; then
+	if ! is_running toolbox; then
 		row ok ptrace "to be tried in the toolbox: run this again after 'make up'"
 	elif attaches; then
 		row ok ptrace "strace in the toolbox attaches to the patient"

@@ -79,6 +79,9 @@ install_quietly() {
 	rm -f "$log"
 }
 
+# is_running SERVICE: of the stack. (A grep that stops early would break the pipe.)
+is_running() { docker compose ps --services --status running 2>/dev/null | grep -x "$1" >/dev/null; }
+
 # build_images SERVICE...: what is up to date is left alone; what the builder says is shown to a person at a
 # terminal, and when it fails.
 build_images() {

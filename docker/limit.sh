@@ -37,7 +37,7 @@ check() {
 
 # nobody: why there is no patient to speak of.
 nobody() {
-	docker compose ps --services --status running 2>/dev/null | grep -qx toolbox ||
+	is_running toolbox ||
 		die "the stack is not up. Type: make up"
 	die "the patient is not running; look at: make logs"
 }

@@ -33,7 +33,7 @@ TEXT
 }
 
 main() {
-	docker compose ps --services --status running 2>/dev/null | grep -qx anchor ||
+	is_running anchor ||
 		die "the stack is not up. Type: make up"
 	docker/base-image.sh
 	build_image

@@ -10,7 +10,7 @@ cd ..
 in_toolbox() { docker compose exec -T toolbox "$@"; }
 
 main() {
-	docker compose ps --services --status running 2>/dev/null | grep -qx toolbox ||
+	is_running toolbox ||
 		die "the stack is not up. Type: make up"
 	if in_toolbox curl -fsS --max-time 5 'http://localhost:6060/goto?step=0'; then
 		echo
