@@ -154,7 +154,7 @@ test_stack_desk_shows_what_the_toolbox_captures() {
 	local port
 	port=$(published 8000 desk)
 	toolbox 'echo something >/captures/e2e.pftrace'
-	within 2 desk_tells "$port" '"name":"e2e\.pftrace","viewer":"timeline"' || fail 'the list of captures has it not'
+	within 2 desk_tells "$port" '"name":"e2e\.pftrace",[^}]*"viewer":"timeline"' || fail 'the list of captures has it not'
 	expect_match "$(from_host "$port" /captures/e2e.pftrace)" '^something' 'the capture'
 	toolbox 'rm /captures/e2e.pftrace'
 	expect_match "$(from_host "$port" /captures/e2e.pftrace)" ' 404 ' 'the capture once it is gone'
