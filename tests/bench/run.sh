@@ -236,8 +236,9 @@ main() {
 	print_ratio "$work/trace" 3 "patient, with trace / without, CPU per request"
 	print_share "$work/trace" "patient, with trace: unwinding and encoding / all"
 
-	compare_dumps
 	compare_interposed
+	# Last: from then on the patient is at step 5.
+	compare_dumps
 }
 
 main "$@"
