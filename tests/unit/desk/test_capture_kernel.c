@@ -1,5 +1,5 @@
 /* A trace with the kernel's side by button, of stand-ins for the patient and for the recorder. */
-#include "events.h"
+#include "capture_desk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "desk/capture_news.h"
-#include "desk/capture_routes.h"
 #include "desk/capture_taker.h"
-#include "desk/hub.h"
 
 #define MERGED "kernel and "
 
@@ -111,10 +108,6 @@ static int start(void **state)
 	static const struct http_route routes[] = {
 		{"/debug/pprof/trace", HTTP_GET, on_trace, NULL},
 	};
-	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
-	const struct http_pool_config threads = {"page", 1, 8, NULL};
-	const struct capture_taker_config taker = {
-		patient_url, address.sun_path, &store, capture_news_tell_end};
 
 	(void)state;
 	recorder.fd = -1;
@@ -126,13 +119,7 @@ static int start(void **state)
 	patient = client_serve(routes, 1, 1);
 	snprintf(
 		patient_url, sizeof(patient_url), "http://127.0.0.1:%u", http_server_port(patient));
-	assert_int_equal(http_server_create(&listen, &server), 0);
-	assert_int_equal(http_pool_create(&threads, &pool), 0);
-	hub_mount(server, HUB_STALL_MS);
-	capture_routes_mount(server, pool, &store);
-	assert_int_equal(capture_taker_start(&taker), 0);
-	assert_int_equal(capture_news_start(&store), 0);
-	assert_int_equal(http_server_start(server), 0);
+	server = capture_desk_start(&store, patient_url, address.sun_path, &pool);
 	return 0;
 }
 
@@ -141,32 +128,13 @@ static int stop(void **state)
 	char command[128];
 
 	(void)state;
-	hub_stop();
-	http_server_stop(server, 1000);
-	capture_taker_stop();
-	capture_news_stop();
-	http_pool_stop(pool, 1000);
+	capture_desk_stop(server, pool);
 	http_server_stop(patient, 1000);
 	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	return system(command);
 }
 
 /* ---- what is expected ---- */
-
-static void expect_in(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("no \"%s\" in: %s", part, text);
-}
-
-static void expect_post(const char *target, const char *fields, int status, const char *part)
-{
-	struct client_response response = events_post(server, target, fields);
-
-	if (response.status != status)
-		fail_msg("%s %s: %d %s", target, fields, response.status, response.body);
-	expect_in(response.body, part);
-}
 
 static unsigned take(const char *fields)
 {
@@ -183,7 +151,7 @@ static void expect_cancelled(struct events *page, unsigned id)
 	char fields[32];
 
 	snprintf(fields, sizeof(fields), "id=%u", id);
-	expect_post("/capture/cancel", fields, 200, "Done.");
+	expect_post(server, "/capture/cancel", fields, 200, "Done.");
 	client_await(&over);
 	expect_in(events_await(page, "taken", "kernel-60s"),
 		"\"kept\":false,\"why\":\"It was cancelled.\"");
@@ -199,7 +167,8 @@ static void is_offered_where_a_recorder_stands(void **state)
 	client_get(server, "/capture/kinds", &response);
 	expect_in(response.body, "\"kind\":\"trace\"");
 	assert_null(strstr(response.body, "\"kind\":\"kernel\""));
-	expect_post("/capture/take", "kind=kernel", 404, "COMPOSE_PROFILES=kernel-trace make up");
+	expect_post(server, "/capture/take", "kind=kernel", 404,
+		"COMPOSE_PROFILES=kernel-trace make up");
 	stand_up("");
 	client_get(server, "/capture/kinds", &response);
 	expect_in(response.body, "\"kind\":\"kernel\"");
@@ -250,7 +219,8 @@ static void cancelled_it_is_over_everywhere(void **state)
 	stand_up("recorder: recording\n");
 	id = take("kind=kernel&seconds=60");
 	client_await(&asked);
-	expect_post("/capture/take", "kind=kernel", 409, "The kernel is being recorded already");
+	expect_post(server, "/capture/take", "kind=kernel", 409,
+		"The kernel is being recorded already");
 	expect_cancelled(&page, id);
 	client_await(&left);
 	events_close(&page);

@@ -1,5 +1,5 @@
 /* Captures by button, over real sockets, of a stand-in for the patient. */
-#include "events.h"
+#include "capture_desk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,10 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "desk/capture_news.h"
-#include "desk/capture_routes.h"
 #include "desk/capture_taker.h"
-#include "desk/hub.h"
 
 #define SEEN_WITHIN_NS (2 * CLOCK_NS_PER_SEC)
 
@@ -108,22 +105,13 @@ static int start_patient(void)
 
 static int start(void **state)
 {
-	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
-	const struct http_pool_config threads = {"page", 1, 8, NULL};
-	const struct capture_taker_config taker = {patient_url, "", &store, capture_news_tell_end};
 
 	(void)state;
 	sem_init(&asked, 0, 0);
 	sem_init(&left, 0, 0);
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(start_patient(), 0);
-	assert_int_equal(http_server_create(&listen, &server), 0);
-	assert_int_equal(http_pool_create(&threads, &pool), 0);
-	hub_mount(server, HUB_STALL_MS);
-	capture_routes_mount(server, pool, &store);
-	assert_int_equal(capture_taker_start(&taker), 0);
-	assert_int_equal(capture_news_start(&store), 0);
-	assert_int_equal(http_server_start(server), 0);
+	server = capture_desk_start(&store, patient_url, "", &pool);
 	return 0;
 }
 
@@ -132,32 +120,13 @@ static int stop(void **state)
 	char command[128];
 
 	(void)state;
-	hub_stop();
-	http_server_stop(server, 1000);
-	capture_taker_stop();
-	capture_news_stop();
-	http_pool_stop(pool, 1000);
+	capture_desk_stop(server, pool);
 	http_server_stop(patient, 1000);
 	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	return system(command);
 }
 
 /* ---- what is expected ---- */
-
-static void expect_in(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("no \"%s\" in: %s", part, text);
-}
-
-static void expect_post(const char *target, const char *fields, int status, const char *part)
-{
-	struct client_response response = events_post(server, target, fields);
-
-	if (response.status != status)
-		fail_msg("%s %s: %d %s", target, fields, response.status, response.body);
-	expect_in(response.body, part);
-}
 
 static void write_file(const char *name)
 {
@@ -191,7 +160,8 @@ static void takes_a_capture(void **state)
 	const char *end;
 
 	(void)state;
-	expect_post("/capture/take", "kind=heap&name=before", 202, "\"name\":\"before-heap-20");
+	expect_post(
+		server, "/capture/take", "kind=heap&name=before", 202, "\"name\":\"before-heap-20");
 	end = events_await(&page, "taken", "before-heap-20");
 	expect_in(end, "\"kept\":true,\"why\":\"\"");
 	events_await(&page, "mark", "\"text\":\"heap\"");
@@ -207,7 +177,7 @@ static void asks_for_the_window(void **state)
 	struct events page = events_open(server);
 
 	(void)state;
-	expect_post("/capture/take", "kind=threads&seconds=3", 202, "threads-3s-20");
+	expect_post(server, "/capture/take", "kind=threads&seconds=3", 202, "threads-3s-20");
 	expect_in(events_await(&page, "taken", "threads-3s"), "\"kept\":true");
 	events_close(&page);
 }
@@ -217,7 +187,7 @@ static void keeps_nothing_of_a_patient_that_dies(void **state)
 	struct events page = events_open(server);
 
 	(void)state;
-	expect_post("/capture/take", "kind=fd", 202, "fd-20");
+	expect_post(server, "/capture/take", "kind=fd", 202, "fd-20");
 	expect_in(events_await(&page, "taken", "fd-20"),
 		"\"kept\":false,\"why\":\"The patient did not finish it (");
 	assert_int_equal(count_files(), 0);
@@ -229,10 +199,10 @@ static void passes_on_why_the_patient_refuses(void **state)
 	struct events page = events_open(server);
 
 	(void)state;
-	expect_post("/capture/take", "kind=mutex", 202, "mutex-20");
+	expect_post(server, "/capture/take", "kind=mutex", 202, "mutex-20");
 	expect_in(events_await(&page, "taken", "mutex-20"),
 		"\"why\":\"The patient answered 500: Could not enable it: it is in use.\"");
-	expect_post("/capture/take", "kind=block", 202, "block-20");
+	expect_post(server, "/capture/take", "kind=block", 202, "block-20");
 	expect_in(events_await(&page, "taken", "block-20"), "The patient answered 404: ");
 	assert_int_equal(count_files(), 0);
 	events_close(&page);
@@ -245,17 +215,17 @@ static void cancels_in_the_patient_too(void **state)
 	unsigned id;
 
 	(void)state;
-	expect_post("/capture/take", "kind=cpu&seconds=300", 202, "cpu-300s-20");
+	expect_post(server, "/capture/take", "kind=cpu&seconds=300", 202, "cpu-300s-20");
 	client_await(&asked);
 	assert_int_equal(
 		sscanf(events_await(&page, "taking", "cpu-300s"), "{\"takings\":[{\"id\":%u,", &id),
 		1);
 	snprintf(fields, sizeof(fields), "id=%u", id);
-	expect_post("/capture/cancel", fields, 200, "Done.");
+	expect_post(server, "/capture/cancel", fields, 200, "Done.");
 	client_await(&left);
 	expect_in(events_await(&page, "taken", "cpu-300s"), "\"why\":\"It was cancelled.\"");
 	events_await(&page, "taking", "{\"takings\":[],");
-	expect_post("/capture/cancel", fields, 404, "not under way any more");
+	expect_post(server, "/capture/cancel", fields, 404, "not under way any more");
 	assert_int_equal(count_files(), 0);
 	events_close(&page);
 }
@@ -267,7 +237,7 @@ static void shows_how_far_it_is(void **state)
 	const char *taking;
 
 	(void)state;
-	expect_post("/capture/take", "kind=cpu&seconds=1", 202, "cpu-1s-20");
+	expect_post(server, "/capture/take", "kind=cpu&seconds=1", 202, "cpu-1s-20");
 	while (last < 100) {
 		taking = events_await(&page, "taking", "\"percent\":");
 		assert_int_equal(sscanf(strstr(taking, "percent"), "percent\":%d", &percent), 1);
@@ -297,7 +267,8 @@ static void takes_four_at_most(void **state)
 		response = events_post(server, "/capture/take", fields);
 		assert_int_equal(sscanf(response.body, "{\"id\":%u", &ids[i]), 1);
 	}
-	expect_post("/capture/take", "kind=heap", 409, "4 captures are being taken already");
+	expect_post(
+		server, "/capture/take", "kind=heap", 409, "4 captures are being taken already");
 	for (int i = 0; i < CAPTURE_TAKINGS_MAX; i++) {
 		assert_int_equal(capture_taker_cancel(ids[i]), 0);
 		events_await(&page, "taken", "cpu-60s");
@@ -334,7 +305,8 @@ static void refuses_what_makes_no_sense(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		expect_post(cases[i].target, cases[i].fields, cases[i].status, cases[i].part);
+		expect_post(
+			server, cases[i].target, cases[i].fields, cases[i].status, cases[i].part);
 	assert_int_equal(count_files(), 0);
 }
 
@@ -345,13 +317,13 @@ static void renames_and_deletes(void **state)
 	(void)state;
 	write_file("a.pb.gz");
 	write_file("c.pb.gz");
-	expect_post("/capture/rename", "name=a.pb.gz&to=c", 409, "already");
-	expect_post("/capture/rename", "name=a.pb.gz&to=step3-heap", 200, "Done.");
+	expect_post(server, "/capture/rename", "name=a.pb.gz&to=c", 409, "already");
+	expect_post(server, "/capture/rename", "name=a.pb.gz&to=step3-heap", 200, "Done.");
 	events_await(&page, "captures", "\"name\":\"step3-heap.pb.gz\"");
-	expect_post("/capture/rename", "name=step3-heap.pb.gz&to=before", 200, "Done.");
+	expect_post(server, "/capture/rename", "name=step3-heap.pb.gz&to=before", 200, "Done.");
 	events_await(&page, "captures", "\"kind\":\"heap\",\"step\":3,\"variant\":\"leaky\"");
-	expect_post("/capture/delete", "name=before-step3-heap.pb.gz", 200, "Done.");
-	expect_post("/capture/delete", "name=c.pb.gz", 200, "Done.");
+	expect_post(server, "/capture/delete", "name=before-step3-heap.pb.gz", 200, "Done.");
+	expect_post(server, "/capture/delete", "name=c.pb.gz", 200, "Done.");
 	events_await(&page, "captures", "{\"captures\":[],");
 	events_close(&page);
 }
@@ -391,7 +363,7 @@ static void tells_how_the_last_ones_ended(void **state)
 	}
 	for (int i = 0; i < CAPTURE_ENDED_MAX - 1; i++) {
 		page = events_open(server);
-		expect_post("/capture/take", "kind=heap&name=good", 202, "good-heap");
+		expect_post(server, "/capture/take", "kind=heap&name=good", 202, "good-heap");
 		events_await(&page, "taken", "good-heap");
 		events_close(&page);
 	}
@@ -412,7 +384,7 @@ static void names_are_each_ones_own(void **state)
 
 	(void)state;
 	for (int i = 0; i < CAPTURE_TAKINGS_MAX; i++)
-		expect_post("/capture/take", "kind=heap", 202, "heap-20");
+		expect_post(server, "/capture/take", "kind=heap", 202, "heap-20");
 	for (int i = 0; i < CAPTURE_TAKINGS_MAX; i++)
 		expect_in(events_await(&page, "taken", "heap-20"), "\"kept\":true");
 	assert_int_equal(count_files(), CAPTURE_TAKINGS_MAX);
@@ -424,9 +396,9 @@ static void marks_only_what_was_kept(void **state)
 	struct events page = events_open(server);
 
 	(void)state;
-	expect_post("/capture/take", "kind=fd", 202, "fd-20");
+	expect_post(server, "/capture/take", "kind=fd", 202, "fd-20");
 	expect_in(events_await(&page, "taken", "fd-20"), "\"kept\":false");
-	expect_post("/capture/take", "kind=threads&seconds=3", 202, "threads-3s-20");
+	expect_post(server, "/capture/take", "kind=threads&seconds=3", 202, "threads-3s-20");
 	expect_in(events_await(&page, "mark", ""), "\"text\":\"threads 3 s\"");
 	events_close(&page);
 }
@@ -441,7 +413,7 @@ static void tells_the_list_only_when_it_changes(void **state)
 	(void)state;
 	write_file("odd name.pb.gz");
 	events_await(&page, "captures", "{\"captures\":[],\"older_count\":0,\"hidden_count\":1,");
-	expect_post("/capture/take", "kind=wall&seconds=60", 202, "wall-60s-20");
+	expect_post(server, "/capture/take", "kind=wall&seconds=60", 202, "wall-60s-20");
 	assert_int_equal(sscanf(events_await(&page, "taking", "\"bytes\":3"),
 				 "{\"takings\":[{\"id\":%u", &id),
 		1);
@@ -461,7 +433,7 @@ static void says_that_the_patient_is_down(void **state)
 
 	(void)state;
 	http_server_stop(patient, 1000);
-	expect_post("/capture/take", "kind=heap", 202, "heap-20");
+	expect_post(server, "/capture/take", "kind=heap", 202, "heap-20");
 	expect_in(events_await(&page, "taken", "heap-20"), "The patient is down");
 	assert_int_equal(count_files(), 0);
 	events_close(&page);
