@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 . ./lib.sh
 cd ..
 
-CAPTURES=profiles/captures
+CAPTURES=$(setting SICKBAY_CAPTURES profiles/captures)
 SECONDS_MAX=300
 work='' recorder='' recorder_pid='' # a directory; a container, and the client that started it
 

@@ -15,9 +15,11 @@ has_recorder() { docker compose config --services | grep -x recorder >/dev/null;
 
 # The desk is another user than whoever typed this; as in /tmp, each deletes only what is their own.
 open_captures() {
-	mkdir -p profiles/captures
-	chmod 1777 profiles/captures 2>/dev/null ||
-		say "profiles/captures belongs to somebody else: the desk can show captures, but not take any."
+	local captures
+	captures=$(setting SICKBAY_CAPTURES profiles/captures)
+	mkdir -p "$captures"
+	chmod 1777 "$captures" 2>/dev/null ||
+		say "$captures belongs to somebody else: the desk can show captures, but not take any."
 }
 
 # start_stack SERVICE...
