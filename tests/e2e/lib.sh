@@ -10,6 +10,7 @@
 E2E_PROJECT=${E2E_PROJECT:-sickbay-test}
 E2E_PORT=${E2E_PORT:-16060}
 TEST_SECONDS=${TEST_SECONDS:-240} # no test may take longer
+TEST_LINES=${TEST_LINES:-80}      # of what a failed one said are shown
 
 # The stack that toolbox(), get() and the like speak to: the name of its compose project.
 STACK=$E2E_PROJECT
@@ -206,7 +207,7 @@ report() {
 	else
 		failed=$((failed + 1))
 		printf 'FAIL  %s (%d.%d s)\n' "$name" $((tenths / 10)) $((tenths % 10))
-		tail -n 80 "$log" | sed 's/^/      /'
+		tail -n "$TEST_LINES" "$log" | sed 's/^/      /'
 		echo '      the toolbox said last:'
 		tail -n 20 "$OUT/toolbox.last" | cut -c 1-200 | cat -v | sed 's/^/      | /'
 		recover >/dev/null 2>&1

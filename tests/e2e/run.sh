@@ -4,6 +4,7 @@
 # again, also when it is interrupted.
 #
 #   ONLY=pattern      tests whose name matches (an extended regular expression)
+#   TOPICS=folder     the tests of another folder: tests/handouts
 #   KEEP=1            leave the stack up, to look at it
 #   E2E_PROJECT=name  compose project, default sickbay-test: two suites side by side need two names
 #   E2E_PORT=number   first of its ports, default 16060
@@ -18,11 +19,13 @@ export SICKBAY_PORT_APP=$E2E_PORT SICKBAY_PORT_PPROF=$((E2E_PORT + 1)) SICKBAY_P
 # Of the profiles: any that are free.
 export SICKBAY_PORT_LEAKY=0 SICKBAY_PORT_FIXED=0 SICKBAY_PORT_PPROF_LEAKS=0 SICKBAY_PORT_PROMETHEUS=0
 unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES
+TOPICS=${TOPICS:-tests/e2e}
+SUITE=${TOPICS##*/}
 OUT=tests/e2e/out/$E2E_PROJECT
 # Process groups that must not outlive us.
 running='' watchdog=''
 
-say() { echo "e2e: $*"; }
+say() { echo "$SUITE: $*"; }
 
 # attended COMMAND...: so that a signal is heard while it runs; ends with it.
 attended() {
@@ -73,7 +76,7 @@ quietly() {
 	if ! attended "$@" >"$OUT/setup.log" 2>&1; then
 		tail -n 60 "$OUT/setup.log" >&2
 		say "failed: $what"
-		echo "e2e: 0 passed, 1 failed"
+		echo "$SUITE: 0 passed, 1 failed"
 		exit 1
 	fi
 	say "$what: $((SECONDS - begun)) s"
@@ -96,12 +99,12 @@ add_functions() {
 main() {
 	local topic test
 	tests=()
-	for topic in tests/e2e/[0-9]*.sh; do
+	for topic in "$TOPICS"/[0-9]*.sh; do
 		# shellcheck source=/dev/null
 		. "$topic"
 		add_functions "$topic"
 	done
-	[ "${#tests[@]}" -gt 0 ] || { echo "e2e: 0 passed, 0 failed: no test matches '${ONLY:-}'" && exit 1; }
+	[ "${#tests[@]}" -gt 0 ] || { echo "$SUITE: 0 passed, 0 failed: no test matches '${ONLY:-}'" && exit 1; }
 	mkdir -p "$OUT"
 	rm -rf "${OUT:?}"/*
 	trap tear_down EXIT
@@ -114,7 +117,7 @@ main() {
 	for test in "${tests[@]}"; do
 		eval "run_test $test"
 	done
-	echo "e2e: $passed passed, $failed failed"
+	echo "$SUITE: $passed passed, $failed failed"
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
