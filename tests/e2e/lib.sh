@@ -208,8 +208,10 @@ report() {
 		failed=$((failed + 1))
 		printf 'FAIL  %s (%d.%d s)\n' "$name" $((tenths / 10)) $((tenths % 10))
 		tail -n "$TEST_LINES" "$log" | sed 's/^/      /'
-		echo '      the toolbox said last:'
-		tail -n 20 "$OUT/toolbox.last" | cut -c 1-200 | cat -v | sed 's/^/      | /'
+		if [ -e "$OUT/toolbox.last" ]; then
+			echo '      the toolbox said last:'
+			tail -n 20 "$OUT/toolbox.last" | cut -c 1-200 | cat -v | sed 's/^/      | /'
+		fi
 		recover >/dev/null 2>&1
 	fi
 }

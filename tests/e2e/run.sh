@@ -14,7 +14,8 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . tests/e2e/lib.sh
 
-export SICKBAY_TAG=test APP_STEP=0 APP_NOFILE='' COMPOSE_PROGRESS=plain
+# Images of its own, too: another suite may build from other sources meanwhile.
+export SICKBAY_TAG=${E2E_PROJECT#sickbay-} APP_STEP=0 APP_NOFILE='' COMPOSE_PROGRESS=plain
 export SICKBAY_PORT_APP=$E2E_PORT SICKBAY_PORT_PPROF=$((E2E_PORT + 1)) SICKBAY_PORT_PPROF2=$((E2E_PORT + 2)) SICKBAY_PORT_DESK=$((E2E_PORT + 3))
 # Of the profiles: any that are free.
 export SICKBAY_PORT_LEAKY=0 SICKBAY_PORT_FIXED=0 SICKBAY_PORT_PPROF_LEAKS=0 SICKBAY_PORT_PROMETHEUS=0

@@ -44,6 +44,8 @@ begin_shell() {
 	exec {in}>"$pipe.typed" {out}<"$pipe.said"
 	typed[$1]=$in
 	said[$1]=$out
+	# A person sees curl's progress only where its answer goes elsewhere, and then does not look.
+	[ "$1" = host ] || enter "$1" 'echo no-progress-meter >~/.curlrc'
 }
 
 # enter PLACE LINE: in a process of its own, for a shell that has ended breaks the pipe.
@@ -119,12 +121,16 @@ as_everywhere() {
 # drift LINE SENTENCE: of the document.
 drift() { echo "$document:$1: $2"; }
 
+# compare NUMBER WORDS [AWK-OPTION]...: see compare.awk.
+compare() {
+	awk -v tolerance="$(option '~[0-9]+%' "$2" | tr -d '~%')" -v unordered="$(option unordered "$2" | wc -l)" \
+		-v pid="$pid" "${@:3}" -f "$HANDOUTS/compare.awk" "$work/$1.expected" "$work/$1.got"
+}
+
 # check_said NUMBER LINE FIRST WORDS: what was said against what is printed.
 check_said() {
-	local tolerance at
-	tolerance=$(option '~[0-9]+%' "$4" | tr -d '~%') || true
-	awk -v tolerance="$tolerance" -v unordered="$(option unordered "$4" | wc -l)" -v pid="$pid" \
-		-f "$HANDOUTS/compare.awk" "$work/$1.expected" "$work/$1.got" >"$work/$1.differs" && return
+	local at
+	compare "$1" "$4" >"$work/$1.differs" && return
 	at=$(sed -n '1s/^- \([0-9]*\) .*/\1/p' "$work/$1.differs")
 	drift "$((at ? $3 + at - 1 : $2))" "not what is said: $(head -n 1 "$work/$1.command")"
 	sed -E 's/^- [0-9]+ /- /; s/^/    /' "$work/$1.differs"
@@ -144,13 +150,14 @@ check_status() {
 	return 1
 }
 
-# update_later NUMBER LINE FIRST LAST INDENT: false where a document cannot have that as output.
+# update_later NUMBER LINE FIRST LAST INDENT WORDS: false where a document cannot have that as output.
 update_later() {
-	if grep -q -E '^(\$ |```|~~~)' "$work/$1.got"; then
+	compare "$1" "$6" -v update=1 >"$work/$1.new" || true
+	if grep -q -E '^(\$ |```|~~~)' "$work/$1.new"; then
 		drift "$2" 'what it says would be taken for a command or for the end of the block; say it otherwise'
 		return 1
 	fi
-	echo "$3 $4 $5 $work/$1.got" >>"$work/changes"
+	echo "$3 $4 $5 $work/$1.new" >>"$work/changes"
 }
 
 # run_command NUMBER LINE FIRST LAST INDENT WORDS: 1 where it drifts, 2 where nothing can follow.

@@ -44,6 +44,7 @@ test_what_is_another_with_every_run() {
 	same 'Application started with PID 73825' 'Application started with PID 42'
 	same 'thread 38 "worker-15" [futex wait, 12 seconds]:' 'thread 1011 "worker-2" [futex wait, 250 ms]:'
 	same 'Thread 8 (Thread 0x7e (LWP 26) "worker-1"):' 'Thread 31 (Thread 0x7f (LWP 1260) "worker-7"):'
+	same '$1 = {__lock = 2, __owner = 62}' '$1 = {__lock = 2, __owner = 1044}'
 	same '2018/07/12 15:03:44 Request processed in 282.63µs' '2026/11/21 03:04:05 Request processed in 1.5ms'
 	same 'Time: 2026-11-21 19:40:12 UTC' 'Time: 2027-01-02 09:00:00 UTC'
 	same 'lrwx------ 1 app app 64 Nov 21 19:40 12 -> socket:[12345]' 'lrwx------ 1 app app 64 Jan  2 03:04 12 -> socket:[9]'
@@ -227,12 +228,14 @@ test_update() {
 	local before
 	document '```console run' '$ echo 100 files' '110 files' '' '$ echo new; echo' 'old' 'older' '$ echo more' '```' \
 		'- item' '  ```console run' '  $ echo indented' '  old' '  ```' '```console run any' '$ echo x' 'an example' '```' \
-		'```console run' '$ seq 100' '...' '5000' '```'
+		'```console run' '$ seq 100' '...' 'none' '```' '```console run' \
+		'$ printf "%s\n" 1 "in f (a=1) at x/f.c:9" "g.c:5 7 x" 2' '...' 'in f (…) at x/f.c:8' 'g.c:4 1 …' '...' '```'
 	chmod 640 "$OUT/x.md"
 	run UPDATE=1 || wrong "UPDATE=1 leaves drifts: $(cat "$OUT/log")"
 	document_is '```console run' '$ echo 100 files' '110 files' '' '$ echo new; echo' 'new' '$ echo more' 'more' '```' \
 		'- item' '  ```console run' '  $ echo indented' '  indented' '  ```' '```console run any' '$ echo x' 'an example' '```' \
-		'```console run' '$ seq 100' "$(seq 39)" '...' '```'
+		'```console run' '$ seq 100' "$(seq 39)" '...' '```' '```console run' \
+		'$ printf "%s\n" 1 "in f (a=1) at x/f.c:9" "g.c:5 7 x" 2' '...' 'in f (…) at x/f.c:9' 'g.c:5 7 x' '...' '```'
 	[ "$(stat -c %a "$OUT/x.md")" = 640 ] || wrong 'UPDATE=1 changes the mode'
 	before=$(stat -c %i "$OUT/x.md")
 	run UPDATE=1 || wrong "what was updated drifts: $(cat "$OUT/log")"
