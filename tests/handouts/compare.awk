@@ -162,7 +162,7 @@ function scale(unit) {
 
 # take_numbers SIDE LINE TEXT: TEXT without its numbers, which are in value[SIDE, LINE, 1...] then.
 #
-# kind: "line" of a source is a promise, "percent" are compared as such, "any" can have no expected value.
+# kind: "line" of a source (f.c:9, or as pprof -list has it) is a promise, "percent" are compared as such, "any" can have no expected value.
 function take_numbers(side, line, text,    out, n, before, number, unit, kind) {
 	out = ""
 	n = 0
@@ -180,7 +180,7 @@ function take_numbers(side, line, text,    out, n, before, number, unit, kind) {
 		match(text, /^ ?[A-Za-z]+/)
 		unit = substr(text, 1, RLENGTH)
 		sub(/^ /, "", unit)
-		if (before ~ /\.[ch]:$/) {
+		if (before ~ /\.[ch]:$/ || (text ~ /^:( |$)/ && before ~ ("(" NUMBER "|DURATION|\\.) $"))) {
 			kind = "line"
 		} else if (text ~ /^%/) {
 			kind = "percent"

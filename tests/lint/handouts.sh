@@ -99,6 +99,10 @@ test_lines_of_sources() {
 	differs 'cpu.c:23' 'cpu.c:24' -v tolerance=100
 	differs 'cpu.c:23:5' 'cpu.c:24:5'
 	differs 'fault.h:100' 'fault.h:101'
+	same '630ms 640ms 22: x' '1s 1.5s 22: x'
+	differs '630ms 640ms 22: x' '630ms 640ms 23: x'
+	differs '5 . 122: x' '5 . 123: x'
+	same 'heap profile: 100: 1000 [100: 1000] @' 'heap profile: 110: 1100 [110: 1100] @'
 }
 
 test_any_lines() {
@@ -227,13 +231,13 @@ test_words() {
 test_update() {
 	local before
 	document '```console run' '$ echo 100 files' '110 files' '' '$ echo new; echo' 'old' 'older' '$ echo more' '```' \
-		'- item' '  ```console run' '  $ echo indented' '  old' '  ```' '```console run any' '$ echo x' 'an example' '```' \
+		'- item' '  ```console run' '  $ echo indented' '  old' '  ```' '```console run any' '$ echo x' 'an example' '$ echo another' '```' \
 		'```console run' '$ seq 100' '...' 'none' '```' '```console run' \
 		'$ printf "%s\n" 1 "in f (a=1) at x/f.c:9" "g.c:5 7 x" 2' '...' 'in f (…) at x/f.c:8' 'g.c:4 1 …' '...' '```'
 	chmod 640 "$OUT/x.md"
 	run UPDATE=1 || wrong "UPDATE=1 leaves drifts: $(cat "$OUT/log")"
 	document_is '```console run' '$ echo 100 files' '110 files' '' '$ echo new; echo' 'new' '$ echo more' 'more' '```' \
-		'- item' '  ```console run' '  $ echo indented' '  indented' '  ```' '```console run any' '$ echo x' 'an example' '```' \
+		'- item' '  ```console run' '  $ echo indented' '  indented' '  ```' '```console run any' '$ echo x' 'an example' '$ echo another' 'another' '```' \
 		'```console run' '$ seq 100' "$(seq 39)" '...' '```' '```console run' \
 		'$ printf "%s\n" 1 "in f (a=1) at x/f.c:9" "g.c:5 7 x" 2' '...' 'in f (…) at x/f.c:9' 'g.c:5 7 x' '...' '```'
 	[ "$(stat -c %a "$OUT/x.md")" = 640 ] || wrong 'UPDATE=1 changes the mode'
