@@ -196,7 +196,7 @@ run: ## Build the patient and run it here, without containers
 DIRECT := $(strip $(SICKBAY_IN_DEV)$(HOST))
 SWITCHES := $(foreach v,V DEBUG SAN ONLY BENCH_SECONDS BENCH_ROUNDS,$(if $($v),$v='$($v)'))
 
-.PHONY: unit unit-programs lint format check bench e2e browser handouts test
+.PHONY: unit unit-programs lint format check bench e2e browser handouts capture prepared test
 ifneq ($(DIRECT),)
 
 CHOSEN_PROGRAMS := $(if $(ONLY),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(ONLY),$p),$p)),$(TEST_PROGRAMS))
@@ -230,19 +230,21 @@ bench:
 
 endif
 
-e2e: ## The whole stack under test, with its own name and ports
+# What a stack that is tested is made of.
+prepared:
 	@docker/engine.sh
 	@docker/base-image.sh
 	@docker/viewer.sh
 	@docker/charts.sh
+
+e2e: prepared ## The whole stack under test, with its own name and ports
 	@tests/e2e/run.sh
 
-handouts: ## What the texts print against what their commands say (ONLY=part-of-a-path, UPDATE=1)
-	@docker/engine.sh
-	@docker/base-image.sh
-	@docker/viewer.sh
-	@docker/charts.sh
+handouts: prepared ## What the texts print against what their commands say (ONLY=part-of-a-path, UPDATE=1)
 	@TOPICS=tests/handouts E2E_PROJECT=$(or $(E2E_PROJECT),sickbay-handouts) E2E_PORT=$(or $(E2E_PORT),16070) tests/e2e/run.sh
+
+capture: prepared ## Takes profiles/ anew, lab by lab (ONLY=06; COMPARE=1: and only compares)
+	@TOPICS=tests/captures E2E_PROJECT=$(or $(E2E_PROJECT),sickbay-captures) E2E_PORT=$(or $(E2E_PORT),16080) tests/e2e/run.sh
 
 browser: ## The desk's pages in a real browser (TRACE=file: with that trace; PICTURES=1: new ones for the texts)
 	@docker/engine.sh

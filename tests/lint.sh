@@ -27,7 +27,7 @@ c_files() { find services tests -name '*.c' -o -name '*.h'; }
 
 # Shell scripts by name, and those without one by their first line.
 shell_files() {
-	find . -type f \( -name '*.sh' -o -perm -u+x \) ! -path './.git/*' ! -path './build/*' ! -path './profiles/*' |
+	find . -type f \( -name '*.sh' -o -path './workshop/labs/*' -o -perm -u+x \) ! -path './.git/*' ! -path './build/*' ! -path './profiles/*' |
 		while read -r file; do
 			if head -c 64 "$file" | head -n 1 | grep -q -a -E '^#!.*\b(ba)?sh\b|^# shellcheck shell='; then
 				echo "$file"

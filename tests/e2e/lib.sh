@@ -110,6 +110,10 @@ vars() { toolbox "curl -sS --max-time 10 localhost:6060/debug/vars | jq -e '$1'"
 # app_log: what the patient wrote.
 app_log() { docker logs "$(container app)" 2>&1; }
 
+# requests_begun: how many the patient has begun to work at, since it was started.
+requests_begun() { app_log | grep -c 'Starting processing' || true; }
+has_begun_more() { [ "$(requests_begun)" -gt "$1" ]; }
+
 # every_path: of the debug plane, but for those whose answer takes the seconds they are asked for.
 every_path() {
 	printf '%s\n' /healthz /metrics /debug/vars /debug/pprof/

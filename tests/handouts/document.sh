@@ -92,9 +92,6 @@ start_in() {
 	[ "$1" != toolbox ] || within 1 has_begun_more "$before" || true
 }
 
-requests_begun() { app_log | grep -c 'Starting processing' || true; }
-has_begun_more() { [ "$(requests_begun)" -gt "$1" ]; }
-
 # ---- the stack -----------------------------------------------------------------------------------
 
 # fresh_stack: as after 'make up' for the first time; and nothing is left of an earlier document.
