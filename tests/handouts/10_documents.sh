@@ -14,4 +14,4 @@ cannot_be_read() { commands_of "$1"; }
 while read -r document; do
 	commands=$(commands_of "$document" 2>/dev/null) || add "$document" cannot_be_read "$document"
 	[ -z "$commands" ] || add "$document ($(wc -l <<<"$commands") commands)" run_document "$document"
-done < <(echo README.md; find workshop -name '*.md' | sort)
+done < <(printf '%s\n' README.md profiles/README.md; find workshop -name '*.md' | sort)

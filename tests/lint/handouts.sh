@@ -31,6 +31,7 @@ test_text() {
 	same 'a line' $'a line\n\n'
 	same '' ''
 	differs 'hello world' 'hello, world'
+	differs 'hello' 'hello world'
 	differs 'hello world' ''
 	differs '' 'hello world'
 	differs $'a\nb' $'a'
@@ -48,6 +49,9 @@ test_what_is_another_with_every_run() {
 	same '2018/07/12 15:03:44 Request processed in 282.63µs' '2026/11/21 03:04:05 Request processed in 1.5ms'
 	same 'Time: 2026-11-21 19:40:12 UTC' 'Time: 2027-01-02 09:00:00 UTC'
 	same 'lrwx------ 1 app app 64 Nov 21 19:40 12 -> socket:[12345]' 'lrwx------ 1 app app 64 Jan  2 03:04 12 -> socket:[9]'
+	same 'top - 20:19:55 up' 'top - 03:01 up'
+	same 'http://127.0.0.1:33000/' 'http://127.0.0.1:60000/'
+	differs 'http://127.0.0.1:10000/' 'http://127.0.0.1:20000/'
 	same 'Duration: 5.10s, took 1m30s' 'Duration: 900ms, took 2s'
 	same 'openat(3) = 4 <0.000120>' 'openat(3) = 4 <0.734000>'
 	same '10.210.0.3:45678->10.210.0.4:8080' '172.18.0.9:50000->172.18.0.2:8080'
@@ -131,6 +135,7 @@ test_order() {
 	same $'a\nb' $'b\na' -v unordered=1
 	same $'a\n...' $'b\na' -v unordered=1
 	differs $'a\na' $'b\na' -v unordered=1
+	differs $'a\na' a -v unordered=1
 	differs $'a' $'b\na' -v unordered=1
 	differs $'a\nc' $'b\na' -v unordered=1
 }
@@ -154,10 +159,10 @@ blocks() { awk -v into="$OUT" -f tests/handouts/blocks.awk "$OUT/x.md" 2>&1; }
 
 test_blocks() {
 	document 'text' '```console' '$ not this' '```' '````' '```console run' '$ nor this' '```' '````' \
-		'```console run ~50% any' '$ first' 'a' '' 'b' '' '$ second \' '> goes on' '```' \
+		'```console run ~50% any' '$ first' 'a' '' '```b' '' '$ second \' '> goes on' '```' \
 		'- item' '  ```console run host' '  $ third' '  c' '  ```' '~~~console run' '$ fourth' '```' '~~~'
 	expect_blocks $'1 11 12 14 0 ~50% any\n2 16 18 17 0 ~50% any\n3 21 22 22 2 host\n4 25 26 26 0'
-	[ "$(cat "$OUT/1.expected")" = $'a\n\nb' ] || wrong "the output of the first is: $(cat "$OUT/1.expected")"
+	[ "$(cat "$OUT/1.expected")" = $'a\n\n```b' ] || wrong "the output of the first is: $(cat "$OUT/1.expected")"
 	[ "$(cat "$OUT/2.command")" = $'second \\\ngoes on' ] || wrong "the second is: $(cat "$OUT/2.command")"
 	[ "$(cat "$OUT/3.expected")" = c ] || wrong "the output of the third is: $(cat "$OUT/3.expected")"
 	document '```console run quickly' '$ x' '```'

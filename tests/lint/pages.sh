@@ -18,5 +18,5 @@ while read -r page; do
 	while read -r verb; do
 		grep -q "^$verb:.* ## " Makefile || complain "$page: there is no 'make $verb'."
 	done < <(grep -o -E '(`|^\$ |=[^ ]* )make [a-z0-9-]+' <<<"$text" | sed 's/.*make //' | sort -u)
-done < <(echo README.md; find workshop -name '*.md' | sort)
+done < <(printf '%s\n' README.md profiles/README.md; find workshop -name '*.md' | sort)
 exit "$status"
