@@ -11,8 +11,6 @@ function put(file, indent,    line, lines, blank, n) {
 		lines[++n] = line == "" ? "" : blank line
 	}
 	close(file)
-	while (n && lines[n] == "")
-		n--
 	for (i = 1; i <= n && (n <= MOST || i < MOST); i++)
 		print lines[i]
 	if (n > MOST)

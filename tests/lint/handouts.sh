@@ -205,7 +205,7 @@ drifts() { # LINE SENTENCE
 test_commands_share_a_shell() {
 	document '```console run' '$ x=5; cd /tmp' '```' '```console run host' '$ echo "[$x]"; cat' '[]' '```' \
 		'```console run' '$ echo "$x $PWD"' '5 /tmp' '$ printf no-newline' 'no-newline' '$ echo wrong >&2' 'wrong' \
-		'$ echo http://127.0.0.1:16073 sickbay-handouts-app-1' 'http://127.0.0.1:8000 sickbay-app-1' '```'
+		'$ echo http://127.0.0.1:16073 localhost:16070 sickbay-handouts-app-1' 'http://127.0.0.1:8000 localhost:6060 sickbay-app-1' '```'
 	passes
 }
 
