@@ -20,8 +20,6 @@
 
 export SICKBAY_CAPTURES=./$OUT/captures
 
-before_all() { :; }
-
 # ---- taking --------------------------------------------------------------------------------------
 
 note() { printf '%s\n' "$*" >>"$made/PROVENANCE"; }

@@ -4,7 +4,7 @@
 # again, also when it is interrupted.
 #
 #   ONLY=pattern      tests whose name matches (an extended regular expression)
-#   TOPICS=folder     the tests of another folder: tests/handouts
+#   TOPICS=folder     the tests of another folder: tests/handouts, tests/captures
 #   KEEP=1            leave the stack up, to look at it
 #   E2E_PROJECT=name  compose project, default sickbay-test: two suites side by side need two names
 #   E2E_PORT=number   first of its ports, default 16060
@@ -96,6 +96,9 @@ add_functions() {
 		add "${function#test_}" "$function"
 	done < <(sed -n 's/^\(test_[a-z0-9_]*\)() .*/\1/p' "$1")
 }
+
+# What a topic begins before the first test.
+before_all() { :; }
 
 main() {
 	local topic test

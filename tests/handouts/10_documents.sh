@@ -7,8 +7,6 @@
 export SICKBAY_CAPTURES=./$OUT/captures
 export TEST_SECONDS=1800 TEST_LINES=400
 
-before_all() { :; }
-
 cannot_be_read() { commands_of "$1"; }
 
 while read -r document; do
