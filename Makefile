@@ -246,11 +246,7 @@ handouts: prepared ## What the texts print against what their commands say (ONLY
 capture: prepared ## Takes profiles/ anew, lab by lab (ONLY=06; COMPARE=1: and only compares)
 	@TOPICS=tests/captures E2E_PROJECT=$(or $(E2E_PROJECT),sickbay-captures) E2E_PORT=$(or $(E2E_PORT),16080) tests/e2e/run.sh
 
-browser: ## The desk's pages in a real browser (TRACE=file: with that trace; PICTURES=1: new ones for the texts)
-	@docker/engine.sh
-	@docker/base-image.sh
-	@docker/viewer.sh
-	@docker/charts.sh
+browser: prepared ## The desk's pages in a real browser (TRACE=file: with that trace; PICTURES=1: new ones for the texts)
 	@docker/npm.sh perfetto-ui argent playwright-core axe-core
 	@tests/browser/run.sh
 
