@@ -179,10 +179,10 @@ metrics: ## Prometheus beside the running stack, with alerts for leaks
 	@docker/metrics.sh
 
 reset: ## Back to step 0; restarts a patient that does not answer
-	@docker/reset.sh
+	@workshop/instructor/reset.sh
 
 doctor: ## What this machine lacks, what works without it, and the repair
-	@docker/doctor.sh
+	@workshop/instructor/doctor.sh
 
 # ---- the patient on this machine --------------------------------------------------------------
 .PHONY: run

@@ -64,7 +64,7 @@ TEXT
 main() {
 	local services
 	docker/engine.sh
-	docker/doctor.sh --quick
+	workshop/instructor/doctor.sh --quick
 	docker/base-image.sh
 	docker/viewer.sh
 	docker/charts.sh

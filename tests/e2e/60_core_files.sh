@@ -122,7 +122,7 @@ test_core_newest_is_opened_and_none_is_explained() {
 }
 
 # doctor_says PATTERN: its rows about it. (The ports that it finds in use are ours.)
-doctor_says() { { CORE_PATTERN=$1 docker/doctor.sh || true; } | grep -A 2 ' core_pattern '; }
+doctor_says() { { CORE_PATTERN=$1 workshop/instructor/doctor.sh || true; } | grep -A 2 ' core_pattern '; }
 
 test_core_doctor_tells_where_they_go() {
 	local said

@@ -7,9 +7,9 @@
 # --quick looks only at what could stop 'make up', and prints only what is not well.
 set -euo pipefail
 cd "$(dirname "$0")"
-# shellcheck source-path=SCRIPTDIR source=lib.sh
-. ./lib.sh
-cd ..
+# shellcheck source-path=SCRIPTDIR source=../../docker/lib.sh
+. ../../docker/lib.sh
+cd ../..
 
 quick=false
 [ "${1:-}" = --quick ] && quick=true

@@ -3,9 +3,9 @@
 # does not answer is restarted.
 set -euo pipefail
 cd "$(dirname "$0")"
-# shellcheck source-path=SCRIPTDIR source=lib.sh
-. ./lib.sh
-cd ..
+# shellcheck source-path=SCRIPTDIR source=../../docker/lib.sh
+. ../../docker/lib.sh
+cd ../..
 
 in_toolbox() { docker compose exec -T toolbox "$@"; }
 
