@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 . ./lib.sh
 cd ..
 
-CAPTURES=$(setting SICKBAY_CAPTURES profiles/captures)
+CAPTURES=$(captures_folder)
 SECONDS_MAX=300
 work='' recorder='' recorder_pid='' # a directory; a container, and the client that started it
 

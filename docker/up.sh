@@ -10,18 +10,6 @@ cd ..
 # port_of SERVICE PORT: where it is found on this machine.
 port_of() { docker compose port "$1" "$2" 2>/dev/null | sed 's/.*://'; }
 
-# has_recorder: its profile is on. (A grep that stops early would break the pipe.)
-has_recorder() { docker compose config --services | grep -x recorder >/dev/null; }
-
-# The desk is another user than whoever typed this; as in /tmp, each deletes only what is their own.
-open_captures() {
-	local captures
-	captures=$(setting SICKBAY_CAPTURES profiles/captures)
-	mkdir -p "$captures"
-	chmod 1777 "$captures" 2>/dev/null ||
-		say "$captures belongs to somebody else: the desk can show captures, but not take any."
-}
-
 # start_stack SERVICE...
 start_stack() {
 	say "waiting for the stack to be healthy (at most 60 s) ..."
@@ -35,7 +23,7 @@ start_stack() {
 # start_recorder: for the desk; the stack is well without it.
 start_recorder() {
 	local said
-	docker/recorder-image.sh || return 0
+	docker image inspect "sickbay-recorder:$(setting SICKBAY_TAG dev)" >/dev/null 2>&1 || return 0
 	warn_of_recorder
 	said=$(docker compose --progress quiet up --detach --no-deps --no-build recorder 2>&1) ||
 		warn "the kernel is not recorded: $(explain_recorder "$said"). Everything else works."
@@ -65,13 +53,9 @@ main() {
 	local services
 	docker/engine.sh
 	workshop/instructor/doctor.sh --quick
-	docker/base-image.sh
-	docker/viewer.sh
-	docker/charts.sh
-	# The recorder comes last: nothing else fails where it cannot be.
-	mapfile -t services < <(docker compose config --services | grep -vx recorder)
-	build_images "${services[@]}"
+	docker/images.sh
 	open_captures
+	mapfile -t services < <(stack_services)
 	start_stack "${services[@]}"
 	! has_recorder || start_recorder
 	farewell

@@ -21,7 +21,7 @@ greet_beside_patient() {
     curl 'localhost:6060/goto?step=2'; curl -s localhost:6060/ &
     pprof -http=:9000 'http://localhost:6060/debug/pprof/profile?seconds=5'
 
-  Sources are in /src/sickbay; files left in /captures are in profiles/captures on your machine.
+  Sources are in /src/sickbay; files left in /captures are in $SICKBAY_CAPTURES on your machine.
 
 GREETING
 }
@@ -40,7 +40,7 @@ greet_among_leaks() {
     curl -s 'localhost:6060/debug/pprof/fd?debug=1' | head -n 12
     pprof -http=:9000 http://localhost:6060/debug/pprof/fd
 
-  Sources are in /src/sickbay/services/leaks; files left in /captures are in profiles/captures on your machine.
+  Sources are in /src/sickbay/services/leaks; files left in /captures are in $SICKBAY_CAPTURES on your machine.
 
 GREETING
 }
