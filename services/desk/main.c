@@ -55,6 +55,8 @@ static const struct config_entry entries[] = {
 		"directory of the viewer's engine; docker/viewer.sh fills it"},
 	{"DESK_LABS", CONFIG_STRING, SETTING(pages.labs), "build/labs", 0, 0,
 		"directory of the workshop's texts; docker/labs/render fills it"},
+	{"DESK_PORTS", CONFIG_STRING, SETTING(pages.ports), "{}", 0, 0,
+		"ports that the texts name and where they are found, {\"8000\": 20010}"},
 	{"DESK_SOURCES", CONFIG_STRING, SETTING(sources), ".", 0, 0,
 		"directory that holds the patient's services/"},
 };

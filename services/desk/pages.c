@@ -35,7 +35,7 @@ static struct http_files files[] = {
 	{"/captures", NULL, capture_headers},
 };
 
-static const char *www_directory;
+static const char *www_directory, *ports;
 
 void pages_add_headers(struct http_job *job)
 {
@@ -62,15 +62,26 @@ static void page(struct http_job *job)
 	http_reply_strbuf(job, 200, "text/html; charset=utf-8", &out);
 }
 
+static void tell_ports(struct http_job *job)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	pages_add_headers(job);
+	strbuf_puts(&out, ports);
+	http_reply_strbuf(job, 200, "application/json", &out);
+}
+
 void pages_mount(struct http_server *server, const struct pages_config *config)
 {
 	static const struct http_route routes[] = {
 		{"/", HTTP_GET, page, (void *)"index.html"},
 		{"/threads.html", HTTP_GET, page, (void *)"threads.html"},
 		{"/source.html", HTTP_GET, page, (void *)"source.html"},
+		{"/ports", HTTP_GET, tell_ports, NULL},
 	};
 
 	www_directory = config->www;
+	ports = config->ports;
 	snprintf(viewer_directory, sizeof(viewer_directory), "%s/viewer", config->www);
 	snprintf(assets_directory, sizeof(assets_directory), "%s/assets", config->www);
 	files[0].directory = config->viewer;

@@ -127,3 +127,12 @@ test('of a session the commands are copied, and where they are typed is said', a
 	assert.equal(await copy(page, page.locator('.where + .commands')), 'make reset');
 	assert.equal(await page.locator('.commands').count(), 2, 'C is not to be typed');
 }, CLIPBOARD);
+
+test('texts name the ports that this stack has, and others as they are', async page => {
+	await page.goto('/labs/parity.html');
+	await page.getByRole('button', {name: 'Copy'}).first().waitFor();
+	await page.locator('main a[href="http://127.0.0.1:20012"]', {hasText: 'http://127.0.0.1:20012'}).first().waitFor();
+	await page.locator('main a[href="http://127.0.0.1:9001"]').first().waitFor();
+	assert.equal(await page.locator('main', {hasText: '127.0.0.1:9000'}).count(), 0);
+	await page.locator('code', {hasText: 'localhost:6060/goto'}).first().waitFor();
+});

@@ -51,7 +51,7 @@ main() {
 		docker/dev.sh browser node tests/trace/fixture.mjs "$trace"
 	fi
 	chmod a+r "$trace"
-	start_desk "$NAME" 8000 --network none
+	start_desk "$NAME" 8000 --network none --env 'DESK_PORTS={"9000": 20012}'
 	start_desk "$NAME-without" 8001 --network "container:$NAME" --env DESK_VIEWER=/nonexistent \
 		--env DESK_PATIENT=http://127.0.0.1:1
 	# A test kills it: as the same user, in the same PID namespace, whose first process is not the patient.

@@ -48,7 +48,8 @@ static int empty(void **state)
 
 static int start(void **state)
 {
-	static const struct pages_config config = {captures, www, "/nonexistent", "/nonexistent"};
+	static const struct pages_config config = {
+		captures, www, "/nonexistent", "/nonexistent", "{\"8000\": 20010}"};
 	const struct http_server_config listen = {"127.0.0.1:0", 1, "test"};
 
 	(void)state;
@@ -179,6 +180,16 @@ static void page_that_cannot_be_read_says_where_it_should_be(void **state)
 	expect_in(response.head, PAGE_POLICY);
 }
 
+static void ports_are_those_it_was_given(void **state)
+{
+	struct client_response response = get("/ports");
+
+	(void)state;
+	assert_int_equal(response.status, 200);
+	expect_in(response.head, "\r\nContent-Type: application/json\r\n");
+	assert_string_equal(response.body, "{\"8000\": 20010}");
+}
+
 /* What a learner wrote must not act as a page of the desk's. */
 static void captures_are_no_pages(void **state)
 {
@@ -222,6 +233,7 @@ int main(void)
 		TEST(leaves_out_what_is_no_file),
 		TEST(pages_are_those_of_the_folder),
 		TEST(page_that_cannot_be_read_says_where_it_should_be),
+		TEST(ports_are_those_it_was_given),
 		TEST(captures_are_no_pages),
 		TEST(serves_the_viewer_without_its_engine),
 	};

@@ -104,6 +104,22 @@ function offerHints() {
 	offer();
 }
 
+// ---- ports ----
+
+// The texts name the stack's usual ports on the reader's machine, 127.0.0.1; this stack may have others. In the
+// toolbox, where it is localhost, they are always the usual ones.
+async function nameOwnPorts() {
+	const ports = await (await fetch('/ports')).json();
+	const own = text => text.replace(/\b127\.0\.0\.1:(\d+)/g, (usual, port) => ports[port] ? `127.0.0.1:${ports[port]}` : usual);
+	const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+
+	while (texts.nextNode())
+		texts.currentNode.data = own(texts.currentNode.data);
+	for (const link of document.querySelectorAll('main a[href^="http://127.0.0.1:"]'))
+		link.href = own(link.getAttribute('href'));
+}
+
+await nameOwnPorts().catch(() => {}); // with the usual ones the text is as good as it can be
 document.querySelectorAll('pre').forEach(dressBlock);
 document.querySelectorAll('table').forEach(dressTable);
 offerHints();
