@@ -178,8 +178,8 @@ limit: ## How many files the patient may have open (NOFILE=64: no more than that
 metrics: ## Prometheus beside the running stack, with alerts for leaks
 	@docker/metrics.sh
 
-reset: ## Back to step 0; restarts a patient that does not answer
-	@workshop/instructor/reset.sh
+reset: ## Back to step 0 (HARD=1: in a new container; CAPTURES=1, PROGRESS=1: forgets them too)
+	@workshop/instructor/reset.sh '$(call given,HARD)' '$(call given,CAPTURES)' '$(call given,PROGRESS)'
 
 doctor: ## What this machine lacks, what works without it, and the repair
 	@workshop/instructor/doctor.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # limit.sh NOFILE: 'make limit'. How many files the patient that runs may have open: its soft limit. Without
-# NOFILE it is only said; 'start' brings back what the patient was started with. The hard limit stays: above
-# the soft one lives the debug plane.
+# NOFILE it is only said; 'make reset' brings back what the patient was started with. The hard limit stays:
+# above the soft one lives the debug plane.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -16,14 +16,6 @@ patient() {
 	docker compose exec -T toolbox bash -c '
 		[ -n "$APP_PID" ] || exit 1
 		echo "$APP_PID $(sed -n "s/^Max open files *\([0-9]*\) *\([0-9]*\) .*/\1 \2/p" "/proc/$APP_PID/limits") $(ls "/proc/$APP_PID/fd" | wc -l)"' </dev/null
-}
-
-# soft_at_start: of the container, unless the patient was told otherwise. Not asked of a process in there:
-# whatever starts that may have raised its soft limit to the hard one.
-soft_at_start() {
-	docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}{{range .HostConfig.Ulimits}}{{.Name}}={{println .Soft}}{{end}}' \
-		"$(docker compose ps --quiet app)" |
-		awk -F= '$1 == "APP_NOFILE" { told = $2 } $1 == "nofile" { soft = $2 } END { print told ? told : soft }'
 }
 
 # check NOFILE HARD OPEN
@@ -48,10 +40,6 @@ main() {
 	if [ -z "$nofile" ]; then
 		say "the patient may have $soft files open (hard limit $hard), and has $open"
 		return
-	fi
-	if [ "$nofile" = start ]; then
-		nofile=$(soft_at_start)
-		[ "$nofile" != "$soft" ] || return 0
 	fi
 	check "$nofile" "$hard" "$open"
 	# Only its own user may, or somebody with a capability that the toolbox has not.
