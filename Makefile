@@ -150,8 +150,14 @@ $(BUILD)/flags: force
 
 # ---- the stack --------------------------------------------------------------------------------
 COMPOSE := docker compose
+# ATTENDEE=3: every verb speaks to the stack of that attendee in a room.
+ifeq ($(MAKELEVEL)$(origin ATTENDEE),0command line)
+ATTENDEE_SETTINGS := $(shell workshop/instructor/attendee.sh '$(ATTENDEE)')
+$(if $(ATTENDEE_SETTINGS),,$(error nothing was done))
+$(foreach s,$(ATTENDEE_SETTINGS),$(eval export $(subst =, := ,$s)))
+endif
 
-.PHONY: up down logs shell trace leak limit metrics reset doctor
+.PHONY: up down logs shell trace leak limit metrics reset doctor room
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
@@ -181,8 +187,12 @@ metrics: ## Prometheus beside the running stack, with alerts for leaks
 reset: ## Back to step 0 (HARD=1: in a new container; CAPTURES=1, PROGRESS=1: forgets them too)
 	@workshop/instructor/reset.sh '$(call given,HARD)' '$(call given,CAPTURES)' '$(call given,PROGRESS)'
 
-doctor: ## What this machine lacks, what works without it, and the repair
-	@workshop/instructor/doctor.sh
+room: ## A stack for each attendee (N=5; STATUS=1, GOTO=3, RESET=all or 2,4, STOP=1)
+	@$(foreach v,N STATUS GOTO VARIANT RESET STOP VOLUMES SSH HARD CAPTURES PROGRESS,$v='$(call given,$v)') \
+		workshop/instructor/room.sh
+
+doctor: ## What this machine lacks, what works without it, and the repair (N=5: for a room)
+	@workshop/instructor/doctor.sh $(if $(call given,N),'$(call given,N)')
 
 # ---- the patient on this machine --------------------------------------------------------------
 .PHONY: run
