@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# doctor.sh [--quick]: looks at this machine and says, line by line, what is well, what is missing,
-# what works without it, and the exact repair.
+# doctor.sh [--quick] [N]: looks at this machine and says, line by line, what is well, what is missing,
+# what works without it, and the exact repair. With N, for a room of so many attendees.
 #   ok    nothing to do
 #   warn  the stack runs, an instrument does not (or not fully)
 #   FAIL  'make up' cannot work; only these make the exit status 1
+# What stands in CORE_PATTERN, ADDRESS_POOLS, INOTIFY_INSTANCES, ENGINE_TIME and BROWSERS is believed instead of
+# the machine: for tests.
 # --quick looks only at what could stop 'make up', and prints only what is not well.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,8 +13,15 @@ cd "$(dirname "$0")"
 . ../../docker/lib.sh
 cd ../..
 
+# A healthy stack, measured; and what it takes beside that while its patient is ill, as a rule.
+STACK_MIB=130 ILL_MIB=300
+
 quick=false
-[ "${1:-}" = --quick ] && quick=true
+if [ "${1:-}" = --quick ]; then
+	quick=true
+	shift
+fi
+room_size=${1:-0}
 failed=0
 
 # row LEVEL NAME FINDING [WITHOUT [REPAIR]]
@@ -62,15 +71,76 @@ check_compose() {
 	row ok compose "$version"
 }
 
+# to_start: how many stacks are not there yet, of those that are wanted: one, or a room of them.
+to_start() {
+	local project there
+	project=$(setting COMPOSE_PROJECT_NAME sickbay)
+	[ "$room_size" -eq 0 ] || project="$project-room-[0-9]+"
+	there=$(docker network ls --format '{{.Name}}' 2>/dev/null | grep -c -x -E "${project}_default" || true)
+	echo "$((room_size > there ? room_size - there : room_size == 0 && there == 0))"
+}
+
 check_memory() {
-	local available_mib
+	local available_mib stacks needed_mib
 	available_mib=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
-	if [ "$available_mib" -lt 512 ]; then
-		row FAIL memory "$available_mib MiB available" "the images cannot be built" "end other programs; 2 GiB are comfortable"
-	elif [ "$available_mib" -lt 1536 ]; then
-		row warn memory "$available_mib MiB available" "step 3 (the memory leak) may be ended by the kernel before its limit of 1 GiB" "end other programs"
+	stacks=$(to_start)
+	needed_mib=$((512 + stacks * STACK_MIB))
+	if [ "$available_mib" -lt "$needed_mib" ]; then
+		row FAIL memory "$available_mib MiB available, $needed_mib needed" "the images cannot be built, or $stacks stacks not be started" "end other programs, or a smaller N; $((needed_mib + 1024 + room_size * ILL_MIB)) MiB are comfortable"
+	elif [ "$available_mib" -lt "$((needed_mib + 1024 + room_size * ILL_MIB))" ]; then
+		row warn memory "$available_mib MiB available" "where many patients leak memory at once (step 3; each up to 1 GiB), the kernel ends some" "end other programs, or a smaller N"
 	else
-		row ok memory "$available_mib MiB available"
+		row ok memory "$available_mib MiB available (a stack takes $STACK_MIB, up to 1 GiB more in step 3)"
+	fi
+}
+
+# address_pools: "10.210.0.0/16 26" for networks of 64 addresses out of that; nothing where they are docker's own.
+address_pools() {
+	echo "${ADDRESS_POOLS-$(docker info --format '{{range .DefaultAddressPools}}{{.Base}} {{.Size}}{{println}}{{end}}' 2>/dev/null)}" |
+		sed '/^ *$/d'
+}
+
+# Each stack has a network; where the engine's pools are used up, the next one does not start.
+check_networks() {
+	local fit stacks base size
+	stacks=$(to_start)
+	fit=0
+	while read -r base size; do
+		fit=$((fit + (1 << (size - ${base#*/}))))
+	done < <(address_pools)
+	[ "$fit" -gt 0 ] || fit=31 # docker's own pools
+	fit=$((fit - $(docker network ls --quiet --filter driver=bridge 2>/dev/null | wc -l)))
+	if [ "$fit" -lt "$stacks" ]; then
+		row FAIL networks "$((fit > 0 ? fit : 0)) more fit into the engine's address pools, $stacks are needed" "" "in /etc/docker/daemon.json: {\"default-address-pools\": [{\"base\": \"10.210.0.0/16\", \"size\": 26}]}, then start the engine anew (where docker/engine.sh started it, it has that)"
+	else
+		row ok networks "$fit more fit into the engine's address pools; each stack takes one, 'make verify' one more"
+	fi
+}
+
+# image_architecture NAME: what it was built for; nothing where there is none.
+image_architecture() { docker image inspect --format '{{.Architecture}}' "sickbay-$1:$(setting SICKBAY_TAG dev)" 2>/dev/null; }
+
+check_images() {
+	local own built
+	if ! built=$(image_architecture app); then
+		if images_are_given; then
+			row FAIL images "they are to be given, and are not there" "" "make load FILE=... of the file that this folder came from"
+		elif docker image inspect "debian:$(setting SICKBAY_DEBIAN bookworm)-slim" >/dev/null 2>&1; then
+			row ok images "not built yet; their base is here"
+		else
+			row ok images "not built yet; 'make up' pulls their base, or makes it from Debian's packages"
+		fi
+		return
+	fi
+	case $(uname -m) in
+	x86_64) own=amd64 ;;
+	aarch64 | arm64) own=arm64 ;;
+	*) own=$(uname -m) ;;
+	esac
+	if [ "$built" != "$own" ]; then
+		row warn images "built for $built, this machine is $own: they are emulated" "the patient is slow; gdb, strace, perf and most profiles show the emulator" "unset DOCKER_DEFAULT_PLATFORM, then: make up (or a bundle made on such a machine)"
+	else
+		row ok images "built for $built, as this machine is"
 	fi
 }
 
@@ -82,7 +152,7 @@ check_disk() {
 	if [ "$free_mib" -lt 1024 ]; then
 		row FAIL disk "$free_mib MiB free at $place" "the images need about 1.5 GiB" "make room, or: docker system prune"
 	elif [ "$free_mib" -lt 3072 ]; then
-		row warn disk "$free_mib MiB free at $place" "the dev image of 'make test' and core files may not fit" "make room, or: docker system prune"
+		row warn disk "$free_mib MiB free at $place" "the dev image of 'make test', core files or 'make bundle' may not fit" "make room, or: docker system prune"
 	else
 		row ok disk "$free_mib MiB free at $place"
 	fi
@@ -104,10 +174,34 @@ check_port() {
 }
 
 check_ports() {
-	check_port SICKBAY_PORT_DESK 8000 desk
-	check_port SICKBAY_PORT_APP 6060
-	check_port SICKBAY_PORT_PPROF 9000
-	check_port SICKBAY_PORT_PPROF2 9001
+	local number held free=0
+	if [ "$room_size" -eq 0 ]; then
+		check_port SICKBAY_PORT_DESK 8000 desk
+		check_port SICKBAY_PORT_APP 6060
+		check_port SICKBAY_PORT_PPROF 9000
+		check_port SICKBAY_PORT_PPROF2 9001
+		return
+	fi
+	held=$(docker ps --filter "name=^$(setting COMPOSE_PROJECT_NAME sickbay)-room-" --format '{{.Ports}}' 2>/dev/null || true)
+	for number in $(seq "$room_size"); do
+		check_attendee_ports "$number" && free=$((free + 1))
+	done
+	[ "$free" -lt "$room_size" ] ||
+		row ok ports "from $(attendee_port 1 DESK) on: free, or held by the room"
+}
+
+attendee_port() { workshop/instructor/attendee.sh "$1" | sed -n "s/^SICKBAY_PORT_$2=//p"; }
+
+# check_attendee_ports NUMBER: false, with a row, where one is in use by somebody else.
+check_attendee_ports() {
+	local port first
+	first=$(attendee_port "$1" DESK)
+	for port in $(seq "$first" "$(attendee_port "$1" PPROF2)"); do
+		if port_in_use "$port" && [[ $held != *":$port->"* ]]; then
+			row FAIL "port $port" "of attendee $1, in use by another program" "" "end that program ('ss -tlnp' names it), or choose others: SICKBAY_PORT_ROOM=$((first - 10 * $1 + 10000)) make room N=$room_size"
+			return 1
+		fi
+	done
 }
 
 # attaches: strace in the toolbox holds the patient for a moment (124: until timeout ended it).
@@ -173,7 +267,7 @@ check_sigpending() {
 	else
 		limit=$(ulimit -i)
 	fi
-	if [ "$limit" != unlimited ] && [ "$limit" -lt 12000 ]; then
+	if [ "$limit" != unlimited ] && [ "$limit" -lt "$((12000 + 500 * room_size))" ]; then
 		row warn SIGPENDING "$limit pending signals per user" "a CPU profile takes one per thread: with more threads than that, some are missing from it" "sudo prlimit --pid \$(pidof dockerd) --sigpending=65536, then: make down up"
 	else
 		row ok SIGPENDING "$limit pending signals per user (a CPU profile takes one per thread)"
@@ -189,16 +283,66 @@ check_perf() {
 	elif [ "$((major * 100 + minor))" -lt 508 ]; then
 		row warn perf "kernel $kernel knows no CAP_PERFMON" "perf does not work; the debug plane's CPU profile does" "kernel 5.8 or newer"
 	else
-		row ok perf "kernel $kernel, perf_event_paranoid $(sysctl_value kernel.perf_event_paranoid)"
+		row ok perf "kernel $kernel; the toolbox has the capability (perf_event_paranoid $(sysctl_value kernel.perf_event_paranoid) binds others)"
 	fi
 }
 
+# Of one kernel for all: a patient in step 5 may have 10,000 threads.
+check_threads() {
+	local limit least=$((16000 + 500 * room_size))
+	limit=$(printf '%s\n' "$(sysctl_value kernel.pid_max)" "$(sysctl_value kernel.threads-max)" | sort -n | head -n 1)
+	if [ "$limit" -lt "$least" ]; then
+		row warn threads "$limit on this machine, all programs together" "step 5 (the thread leak) may keep others from starting threads" "sudo sysctl -w kernel.pid_max=4194304 kernel.threads-max=200000"
+	else
+		row ok threads "$limit fit on this machine (kernel.pid_max, kernel.threads-max)"
+	fi
+}
+
+# Every desk watches its captures; all are the same user to the kernel.
+check_inotify() {
+	local limit=${INOTIFY_INSTANCES-$(sysctl_value fs.inotify.max_user_instances)} least=$((16 + room_size))
+	if [ "${limit:-0}" -lt "$least" ]; then
+		row warn inotify "${limit:-no} watchers per user" "some desks show new captures only when their page is opened anew" "sudo sysctl -w fs.inotify.max_user_instances=512"
+	else
+		row ok inotify "$limit watchers per user; each desk takes one"
+	fi
+}
+
+# Captures carry dates, and traces are laid beside other machines' logs.
+check_clock() {
+	local engine_s apart_s synchronized
+	engine_s=$(date -d "${ENGINE_TIME-$(docker info --format '{{.SystemTime}}' 2>/dev/null)}" +%s 2>/dev/null || date +%s)
+	apart_s=$((engine_s - $(date +%s)))
+	synchronized=$(timedatectl show --property NTPSynchronized --value 2>/dev/null || true)
+	if [ "${apart_s#-}" -gt 2 ]; then
+		row warn clock "the engine's is $apart_s s from this machine's" "dates of captures and traces are wrong by that" "start the engine's virtual machine anew, or set the clock"
+	elif [ "$synchronized" = no ]; then
+		row warn clock "nobody sets this machine's" "dates of captures and traces may be wrong" "sudo timedatectl set-ntp true"
+	else
+		row ok clock "the engine's and this machine's agree"
+	fi
+}
+
+check_browser() {
+	local program
+	for program in ${BROWSERS-chromium chromium-browser google-chrome firefox firefox-esr microsoft-edge explorer.exe /Applications/Safari.app}; do
+		if have "$program" || [ -d "$program" ]; then
+			row ok browser "$program"
+			return
+		fi
+	done
+	row warn browser "none on this machine" "the desk and pprof's pages are opened from another one" "there: ssh -L 8000:127.0.0.1:$(setting SICKBAY_PORT_DESK 8000) $(id -un)@$(hostname), then open http://127.0.0.1:8000/"
+}
+
 main() {
+	[ "$room_size" = 0 ] || workshop/instructor/attendee.sh "$room_size" >/dev/null
 	check_architecture
 	check_engine
 	check_compose
 	check_memory
 	check_disk
+	check_images
+	check_networks
 	check_ports
 	if ! $quick; then
 		check_ptrace
@@ -207,7 +351,11 @@ main() {
 		check_tracefs
 		check_core_pattern
 		check_sigpending
+		check_threads
+		check_inotify
 		check_perf
+		check_clock
+		check_browser
 	fi
 	if [ "$failed" -ne 0 ] && $quick; then
 		warn "'make up' stops here: repair the lines marked FAIL, then try again. 'make doctor' shows more."
