@@ -157,7 +157,7 @@ $(if $(ATTENDEE_SETTINGS),,$(error nothing was done))
 $(foreach s,$(ATTENDEE_SETTINGS),$(eval export $(subst =, := ,$s)))
 endif
 
-.PHONY: up down logs shell trace leak limit metrics reset doctor room
+.PHONY: up down logs shell trace leak limit metrics reset room bundle load doctor
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
@@ -190,6 +190,12 @@ reset: ## Back to step 0 (HARD=1: in a new container; CAPTURES=1, PROGRESS=1: fo
 room: ## A stack for each attendee (N=5; STATUS=1, GOTO=3, RESET=all or 2,4, STOP=1)
 	@$(foreach v,N STATUS GOTO VARIANT RESET STOP VOLUMES SSH HARD CAPTURES PROGRESS,$v='$(call given,$v)') \
 		workshop/instructor/room.sh
+
+bundle: ## The whole workshop in one file, for a machine without a network (FILE=)
+	@workshop/instructor/bundle.sh '$(call given,FILE)'
+
+load: ## Take the images of such a file (FILE=)
+	@workshop/instructor/load.sh '$(call given,FILE)'
 
 doctor: ## What this machine lacks, what works without it, and the repair (N=5: for a room)
 	@workshop/instructor/doctor.sh $(if $(call given,N),'$(call given,N)')

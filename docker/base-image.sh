@@ -113,6 +113,7 @@ make_images() {
 
 main() {
 	local suite to_make=()
+	! images_are_given || return 0
 	[ "$#" -gt 0 ] ||
 		set -- "$(setting SICKBAY_DEBIAN bookworm)" "$(setting SICKBAY_DEBIAN_TOOLS trixie)"
 	for suite in "$@"; do

@@ -11,6 +11,7 @@ compose() { docker compose --project-directory . -f docker/dev.compose.yaml -p s
 
 build_image() {
 	local log
+	! images_are_given || die "this is the folder of a bundle, which has no $1 image: tests and the like need a network, and SICKBAY_IMAGES=built"
 	log=$(mktemp)
 	docker image inspect "sickbay-$1:${SICKBAY_TAG:-dev}" >/dev/null 2>&1 ||
 		say "building the $1 image (about a minute, once) ..." >&2

@@ -8,6 +8,7 @@ cd ..
 
 main() {
 	local services
+	! images_are_given || return 0
 	docker/base-image.sh
 	docker/viewer.sh
 	docker/charts.sh

@@ -118,6 +118,7 @@ stack_services() { docker compose config --services | grep -vx recorder; }
 # terminal, and when it fails.
 build_images() {
 	local begun=$SECONDS log
+	! images_are_given || return 0
 	if [ -t 1 ]; then
 		docker compose build "$@"
 		return

@@ -8,6 +8,7 @@ cd ..
 
 build_image() {
 	local log
+	! images_are_given || return 0
 	log=$(mktemp)
 	say "building Prometheus' image (half a minute the first time) ..."
 	if ! docker compose --progress plain build prometheus >"$log" 2>&1; then

@@ -8,6 +8,7 @@ cd ..
 
 main() {
 	local log reason
+	! images_are_given || die "the kernel cannot be recorded: the recorder's image was not in the bundle. Everything else works."
 	log=$(mktemp)
 	say "building the recorder's image (a minute the first time) ..."
 	if ! docker compose --progress plain --profile kernel-trace build recorder >"$log" 2>&1; then
