@@ -7,6 +7,9 @@ cd "$(dirname "$0")"
 . ../../docker/lib.sh
 cd ../..
 
+sums=$(mktemp)
+trap 'rm -f "$sums"' EXIT
+
 # check FILE: every part of it against its sum.
 check() {
 	local file=$1 sum name found
@@ -19,12 +22,10 @@ check() {
 }
 
 main() {
-	local file=$1 sums parts=() begun=$SECONDS
+	local file=$1 parts=() begun=$SECONDS
 	[ -n "$file" ] || die "which file? As in: make load FILE=../sickbay-bundle.tar"
 	[ -r "$file" ] || die "$file cannot be read. Is that its path from here, $PWD?"
 	docker/engine.sh
-	sums=$(mktemp)
-	trap 'rm -f "$sums"' EXIT
 	tar -xOf "$file" SHA256SUMS >"$sums" 2>/dev/null || true
 	[ -s "$sums" ] ||
 		die "$file is not a bundle, or its beginning is damaged. Copy it again, or make one: make bundle"
