@@ -89,6 +89,13 @@ test_reset_forgets_captures_only_when_asked() {
 	expect_match "$(on_stack reset CAPTURES=1)" '^sickbay: 0 captures deleted'
 }
 
+test_reset_keeps_progress_unless_asked() {
+	desk_post /labs/verified step=3
+	expect_no_match "$(on_stack reset)" progress 'a reset'
+	expect_match "$(on_stack reset PROGRESS=1)" '^sickbay: progress forgotten: 0 labs answered, 1 mended$'
+	expect_match "$(on_stack reset PROGRESS=1)" '^sickbay: progress forgotten: 0 labs answered, 0 mended$'
+}
+
 # ---- a room ----------------------------------------------------------------------------------------
 
 # room NAME=VALUE...: with ports beside ours.
@@ -102,8 +109,8 @@ test_room_of_two() {
 	expect_match "$(room STATUS=1 || true)" '^sickbay: there is no room\. For five attendees, type: make room N=5$'
 	said=$(room N=2)
 	show "$said"
-	expect_match "$said" "^1 +0 +leaky +[^ ]+ +healthy +http://127\\.0\\.0\\.1:$((E2E_PORT + 100))/\$"
-	expect_match "$said" "^2 +0 +leaky +[^ ]+ +healthy +http://127\\.0\\.0\\.1:$((E2E_PORT + 110))/\$"
+	expect_match "$said" "^1 +0 +leaky +0 +0 +healthy +http://127\\.0\\.0\\.1:$((E2E_PORT + 100))/\$"
+	expect_match "$said" "^2 +0 +leaky +0 +0 +healthy +http://127\\.0\\.0\\.1:$((E2E_PORT + 110))/\$"
 	expect_match "$said" "^ssh -t -L $((E2E_PORT + 110)):127\\.0\\.0\\.1:$((E2E_PORT + 110)) .* shell ATTENDEE=2\$"
 
 	echo '--- each on its own'
@@ -117,9 +124,10 @@ test_room_of_two() {
 	expect_match "$(room GOTO=3 VARIANT=fixed)" '^sickbay: at step 3 \(fixed\): 2 of 2 patients$'
 	expect_match "$(room RESET=2)" '^sickbay: attendee 2: step 0; [0-9]+ threads'
 	docker stop --time 1 "$E2E_PROJECT-room-1-upstream-1" >/dev/null
+	STACK=$E2E_PROJECT-room-2 desk_post /labs/verified step=3
 	said=$(room STATUS=1)
-	expect_match "$said" '^1 +3 +fixed +[^ ]+ +upstream exited +http'
-	expect_match "$said" '^2 +0 +leaky +[^ ]+ +healthy +http'
+	expect_match "$said" '^1 +3 +fixed +0 +0 +upstream exited +http'
+	expect_match "$said" '^2 +0 +leaky +0 +1 +healthy +http'
 	expect_match "$(room RESET=3 || true)" "^sickbay: there is no attendee '3'; there are 1 2, "
 	expect_match "$(room GOTO=9 || true)" '^sickbay: attendee 1 is not at step 9: step must be 0 to 7'
 
@@ -127,7 +135,7 @@ test_room_of_two() {
 	expect_match "$(room N=1 || true)" '^sickbay: attendee 2 is there\. To keep 1, and take those above down: make room N=1 STOP=1$'
 	expect_match "$(room N=1 STOP=1)" '^sickbay: taken down: 1 of 2 attendees'
 	said=$(room N=1)
-	expect_match "$said" '^1 +3 +fixed +[^ ]+ +healthy' 'the room of one'
+	expect_match "$said" '^1 +3 +fixed +0 +0 +healthy' 'the room of one'
 	expect_match "$(room STOP=1 VOLUMES=1)" '^sickbay: taken down: 1 of 1 attendees'
 	expect_equal "$(docker ps --all --quiet --filter "name=^$E2E_PROJECT-room-")" '' 'what is left'
 	rm -rf "profiles/$E2E_PROJECT"-room-*

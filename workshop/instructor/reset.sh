@@ -93,8 +93,16 @@ forget_captures() {
 	say "${#found[@]} captures deleted in $folder"
 }
 
+forget_progress() {
+	local known answered mended
+	known=$(ask_desk /labs/progress)
+	ask_desk /labs/forget --data '' >/dev/null
+	answered=${known//'"answered":true'/} mended=${known//'"verified":true'/}
+	say "progress forgotten: $(((${#known} - ${#answered}) / 15)) labs answered, $(((${#known} - ${#mended}) / 15)) mended"
+}
+
 main() {
-	local hard=$1 captures=$2 counts
+	local hard=$1 captures=$2 progress=$3 counts
 	toolbox=$(stack_container toolbox)
 	app=$(stack_container app)
 	if [ -z "$toolbox" ] || [ -z "$app" ]; then
@@ -110,6 +118,7 @@ main() {
 	# shellcheck disable=SC2086 # three words
 	printf 'sickbay: step 0; %d threads, %d descriptors, %s MiB of heap\n' $counts
 	[ -z "$captures" ] || forget_captures
+	[ -z "$progress" ] || forget_progress
 }
 
 main "$@"

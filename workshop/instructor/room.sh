@@ -60,19 +60,19 @@ stop_one() {
 		die "attendee $1 could not be taken down. See: make down ATTENDEE=$1"
 }
 
-# answer NUMBER PATH: of the patient; false where it gives none. By bash alone: a container's curl takes longer
-# to start than the patient to answer.
+# answer PORT PATH: of a patient or a desk; nothing where it gives none. By bash alone: a container's curl takes
+# longer to start than they to answer.
 answer() {
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	timeout 5 bash -c '
 		exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
 		printf "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" "$2" >&3
-		sed "1,/^\r*\$/d" <&3' answer "$(port "$1" APP)" "$2" 2>/dev/null
+		sed "1,/^\r*\$/d" <&3' answer "$1" "$2" 2>/dev/null || true
 }
 
 goto_one() {
 	local said
-	said=$(answer "$1" "/goto?step=$GOTO&variant=$VARIANT" || true)
+	said=$(answer "$(port "$1" APP)" "/goto?step=$GOTO&variant=$VARIANT")
 	[[ $said == "switched to step "* ]] ||
 		die "attendee $1 is not at step $GOTO: ${said:-the patient does not answer; make room RESET=$1}"
 }
@@ -97,25 +97,27 @@ health() {
 			}'
 }
 
+# marks WHAT: how many of the labs have it, of what the desk says on standard input.
+marks() { grep -o "\"$1\":true" | wc -l; }
+
 row_one() {
-	local said step='?' variant=-
-	said=$(answer "$1" /goto | head -n 1 || true)
+	local said step='?' variant=- desk labs
+	said=$(answer "$(port "$1" APP)" /goto | head -n 1)
 	if [[ $said =~ ^step\ ([0-9]+)(\ \((.*)\))? ]]; then
 		step=${BASH_REMATCH[1]}
 		variant=${BASH_REMATCH[3]:-leaky}
 	fi
-	row "$1" "$step" "$variant" "$(progress "$1")" "$(health "$1")" "http://127.0.0.1:$(port "$1" DESK)/"
+	desk=$(port "$1" DESK)
+	labs=$(answer "$desk" /labs/progress)
+	row "$1" "$step" "$variant" "$(marks answered <<<"$labs")" "$(marks verified <<<"$labs")" "$(health "$1")" "http://127.0.0.1:$desk/"
 }
-
-# progress NUMBER
-progress() { echo -; }
 
 # ---- the room --------------------------------------------------------------------------------------
 
-row() { printf '%-8s  %-4s  %-7s  %-8s  %-22s  %s\n' "$@"; }
+row() { printf '%-8s  %-4s  %-7s  %-8s  %-6s  %-22s  %s\n' "$@"; }
 
 status() {
-	row attendee step variant progress health desk
+	row attendee step variant answered mended health desk
 	each row "$@" | sort -n
 }
 
