@@ -100,7 +100,7 @@ test_reset_keeps_progress_unless_asked() {
 
 # room NAME=VALUE...: with ports beside ours.
 room() {
-	COMPOSE_PROJECT_NAME=$E2E_PROJECT SICKBAY_PORT_ROOM=${ROOM_PORT:-$((E2E_PORT + 90))} \
+	COMPOSE_PROJECT_NAME=${ROOM:-$E2E_PROJECT} SICKBAY_PORT_ROOM=${ROOM_PORT:-$((E2E_PORT + 90))} \
 		make --no-print-directory room "$@" 2>&1
 }
 
@@ -128,6 +128,7 @@ test_room_of_two() {
 	said=$(room STATUS=1)
 	expect_match "$said" '^1 +3 +fixed +0 +0 +upstream exited +http'
 	expect_match "$said" '^2 +0 +leaky +0 +1 +healthy +http'
+	expect_match "$(room N=41 || true)" "^sickbay: '41' is no attendee; they are numbered from 1 to 40\$"
 	expect_match "$(room RESET=3 || true)" "^sickbay: there is no attendee '3'; there are 1 2, "
 	expect_match "$(room GOTO=9 || true)" '^sickbay: attendee 1 is not at step 9: step must be 0 to 7'
 
@@ -143,10 +144,18 @@ test_room_of_two() {
 
 test_room_says_whose_port_is_taken() {
 	local said
-	said=$(ROOM_PORT=$((E2E_PORT - 10)) room N=1) && fail 'it started'
+	said=$(ROOM=$E2E_PROJECT-taken ROOM_PORT=$((E2E_PORT - 10)) room N=1) && fail 'it started'
 	expect_match "$said" "^FAIL  port $E2E_PORT +of attendee 1, in use by another program\$"
 	expect_match "$said" "repair: .* SICKBAY_PORT_ROOM=$((E2E_PORT + 9990)) make room N=1\$"
-	expect_equal "$(docker ps --all --quiet --filter "name=^$E2E_PROJECT-room-")" '' 'what was started'
+	expect_equal "$(docker ps --all --quiet --filter "name=^$E2E_PROJECT-taken-")" '' 'what was started'
+}
+
+test_room_says_who_has_no_stack() {
+	local said
+	said=$(COMPOSE_PROJECT_NAME=$E2E_PROJECT-none SICKBAY_TAG=none workshop/instructor/room.sh start 7 2>&1) && fail 'it started'
+	expect_match "$said" '^sickbay: attendee 7 has no healthy stack: .*No such image: sickbay-.*\. See: make logs ATTENDEE=7$'
+	COMPOSE_PROJECT_NAME=$E2E_PROJECT-none workshop/instructor/room.sh stop 7
+	rmdir "profiles/$E2E_PROJECT-none-room-7"
 }
 
 # ---- the doctor ------------------------------------------------------------------------------------
@@ -171,10 +180,10 @@ test_doctor_names_what_is_not_well() {
 	local said
 	echo '--- what stops a start'
 	expect_match "$(doctor 1 SICKBAY_IMAGES=given SICKBAY_TAG=none)" '^FAIL +images +they are to be given, and are not there$'
-	said=$(N=3 doctor 1 ADDRESS_POOLS='10.9.0.0/24 24' "SICKBAY_PORT_ROOM=$((E2E_PORT + 90))")
+	said=$(N=3 doctor 1 "COMPOSE_PROJECT_NAME=$E2E_PROJECT-none" ADDRESS_POOLS='10.9.0.0/24 24' "SICKBAY_PORT_ROOM=$((E2E_PORT + 90))")
 	expect_match "$said" "^FAIL +networks +0 more fit into the engine's address pools, 3 are needed\$"
 	expect_match "$said" 'repair: in /etc/docker/daemon\.json: '
-	expect_match "$said" "^ok +port $((E2E_PORT + 120)) +and the next, of attendee 3: free"
+	expect_match "$said" "^ok +ports +from $((E2E_PORT + 100)) on: free"
 
 	echo '--- what does not'
 	# What an image was built for is in its description: an empty one will do.
