@@ -123,6 +123,13 @@ test_step_is_diagnosed_there() {
 	expect "$(there make --no-print-directory leak PAIR=file COMPARE=1 2>&1)" 'Open file descriptors'
 }
 
+test_changed_tree_is_compiled_and_judged_there() {
+	local said
+	said=$(there make --no-print-directory verify STEP=3 2>&1) && fail 'it was well all the time'
+	expect "$said" '^sickbay: compiled \('
+	expect "$said" '^sickbay: not yet: '
+}
+
 # ---- running ---------------------------------------------------------------------------------------
 
 run_test() {
