@@ -110,6 +110,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 	char local[PATH_MAX];
 	int error = -ENOENT;
 
+	if (http_router_knows(guard->server, req->path_normalized))
+		return http_router_serve(guard->server, req);
 	if (http_router_refuse_early(guard->server, req))
 		return 0;
 	/* Shorter is the directory without its slash: h2o opens nothing, and adds it. */

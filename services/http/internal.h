@@ -283,6 +283,9 @@ void http_response_cut(struct http_job *job);
 
 /* Returns whether REQ was refused for what it is, or by the gate, before its path is looked up. */
 bool http_router_refuse_early(const struct http_server *server, h2o_req_t *req);
+/* Whether a route names PATH in full. */
+bool http_router_knows(const struct http_server *server, h2o_iovec_t path);
+int http_router_serve(const struct http_server *server, h2o_req_t *req);
 int http_router_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 struct http_router {

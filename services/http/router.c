@@ -132,9 +132,16 @@ bool http_router_refuse_early(const struct http_server *server, h2o_req_t *req)
 	return refuse_malformed(req) || refuse_at_gate(server, req);
 }
 
-int http_router_on_request(h2o_handler_t *self, h2o_req_t *req)
+bool http_router_knows(const struct http_server *server, h2o_iovec_t path)
 {
-	const struct http_server *server = ((struct http_router *)self)->server;
+	for (size_t i = 0; i < server->route_count; i++)
+		if (match_len(&server->routes[i], path) == path.len + 1)
+			return true;
+	return false;
+}
+
+int http_router_serve(const struct http_server *server, h2o_req_t *req)
+{
 	unsigned method = method_of(req);
 	struct match match;
 
@@ -149,4 +156,9 @@ int http_router_on_request(h2o_handler_t *self, h2o_req_t *req)
 	else
 		http_response_refuse(req, 404, NULL, "There is nothing at this path.\n");
 	return 0;
+}
+
+int http_router_on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+	return http_router_serve(((struct http_router *)self)->server, req);
 }
