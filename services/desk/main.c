@@ -13,6 +13,7 @@
 #include "desk/controls.h"
 #include "desk/guard.h"
 #include "desk/hub.h"
+#include "desk/labs.h"
 #include "desk/pages.h"
 #include "desk/patient.h"
 #include "desk/pprof.h"
@@ -30,6 +31,7 @@ struct settings {
 	const char *listen, *hosts, *patient, *recorder, *sources, *pprof;
 	int64_t captures_max_mib;
 	struct pages_config pages;
+	struct labs_config labs;
 };
 
 #define SETTING(field) offsetof(struct settings, field)
@@ -59,6 +61,10 @@ static const struct config_entry entries[] = {
 		"ports that the texts name and where they are found, {\"8000\": 20010}"},
 	{"DESK_SOURCES", CONFIG_STRING, SETTING(sources), ".", 0, 0,
 		"directory that holds the patient's services/"},
+	{"DESK_ANSWERS", CONFIG_STRING, SETTING(labs.answers), "workshop/labs", 0, 0,
+		"directory of the labs' answers"},
+	{"DESK_PROGRESS", CONFIG_STRING, SETTING(labs.progress), "build/progress", 0, 0,
+		"file in which the attendee's progress is kept"},
 };
 
 static const struct program program = {"sickbay-desk",
@@ -145,6 +151,7 @@ static int start(const struct settings *settings)
 		debug_mount(desk.server, desk.debug);
 		hub_mount(desk.server, HUB_STALL_MS);
 		pages_mount(desk.server, &settings->pages);
+		labs_mount(desk.server, desk.pages, &settings->labs);
 		source_mount(desk.server, desk.pages, settings->sources);
 		err = start_patient(settings);
 	}
