@@ -200,6 +200,17 @@ load: ## Take the images of such a file (FILE=)
 doctor: ## What this machine lacks, what works without it, and the repair (N=5: for a room)
 	@workshop/instructor/doctor.sh $(if $(call given,N),'$(call given,N)')
 
+# ---- the workshop -----------------------------------------------------------------------------
+.PHONY: answer verify progress
+verify: ## Is your tree mended? (STEP=1 to 7, or PAIR=file or http)
+	@workshop/verify/run.sh '$(call given,STEP)' '$(call given,PAIR)'
+
+answer: ## Is that what is wrong? (STEP=3 FUNCTION= RESOURCE=; PAIR=file or http instead of STEP)
+	@docker/answer.sh '$(call given,STEP)' '$(call given,PAIR)' '$(call given,FUNCTION)' '$(call given,RESOURCE)'
+
+progress: ## Which labs have been answered, which are mended (RESET=1: forget it)
+	@docker/progress.sh '$(call given,RESET)'
+
 # ---- the patient on this machine --------------------------------------------------------------
 .PHONY: run
 run: ## Build the patient and run it here, without containers

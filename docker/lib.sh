@@ -67,6 +67,18 @@ wait_for() {
 	return 1
 }
 
+# ask_desk PATH [CURL-OPTION...]: of the stack that runs. What the desk says, whatever that is, on standard
+# output; a refusal ends the script with it.
+ask_desk() {
+	local path=$1 answer
+	shift
+	docker compose ps --services --status running 2>/dev/null | grep -qx desk ||
+		die "the stack is not up. Type: make up"
+	answer=$(docker compose exec -T toolbox curl -sS --fail-with-body --max-time 10 -H 'Host: localhost' \
+		-H 'Sec-Fetch-Site: same-origin' "$@" "http://desk:8000$path" </dev/null) || die "the desk says: $answer"
+	printf '%s\n' "$answer"
+}
+
 # debian_sources SUITE: prints apt sources for SUITE (trixie, bookworm, ...) at the mirrors that
 # this machine itself uses. Two of its facts are taken over, whatever format they are written in:
 # the archive of its own release, and the archive of its security updates.
