@@ -9,6 +9,7 @@ import './labs.mjs';
 import './captures.mjs';
 import './steps.mjs';
 import './vitals.mjs';
+import './answer.mjs';
 import {runTests} from './harness.mjs';
 
 process.exit(await runTests({desk: process.env.DESK, without: process.env.DESK_WITHOUT}) ? 0 : 1);

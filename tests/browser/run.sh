@@ -21,7 +21,7 @@ tear_down() { docker rm --force --volumes "$NAME" "$NAME-without" "$NAME-patient
 # start_desk NAME PORT [OPTION]...
 start_desk() {
 	docker run --detach --name "$1" --init --read-only --tmpfs /tmp --cap-drop ALL --user 10001:10001 \
-		--env "DESK_LISTEN=127.0.0.1:$2" --volume "$PWD/$OUT/captures:/captures" "${@:3}" "sickbay-desk:$TAG" >/dev/null
+		--env "DESK_LISTEN=127.0.0.1:$2" --env DESK_PROGRESS=/tmp/progress --volume "$PWD/$OUT/captures:/captures" "${@:3}" "sickbay-desk:$TAG" >/dev/null
 }
 
 build_images() {
