@@ -14,11 +14,11 @@
 #   rests                        nothing is done when nothing is asked for
 #   marks COUNT WHAT             so many requests change the directory that the step has made
 #   saw_random EACH WHAT         random bytes of each request, into memory of that size
-#   counts KIND WHAT-IT-COUNTS NUMBER WHAT   of five more requests, by gdb; see count.py
+#   counts KIND OF NUMBER WHAT [at-most]   of five more requests, by gdb: count.py has the kinds
 #
 # A pair makes its own work: there 'drive' and 'watch' have seconds instead of requests.
 #
-# Measures are the lines of look.sh and of look() below. What is judged is seen by the kernel, by upstream, by
+# Measures are the lines of look.sh, and those of cgroup() below. What is judged is seen by the kernel, by upstream, by
 # strace or by gdb: the tree that is tried may have changed whatever it says of itself.
 
 PARALLEL=4
