@@ -1,5 +1,5 @@
 # services/app/faults/cpu.c: answers at once, and burns in the background.
-# caught by: CPU for the requests, in ms
+# caught by: CPU for the requests, in ms|threads
 s/^#include <stdint.h>/#include <pthread.h>\n&/
 s/^static int eat_cpu(struct fault_call \*call)/static void *burn(void *unused)/
 /^\tTRACE_FUNCTION/d
