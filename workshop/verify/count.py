@@ -42,7 +42,8 @@ class Allocation(gdb.Breakpoint):
 
 def watch_allocators():
     # Of the libraries no others' symbols are read: that would take seconds.
-    gdb.execute("sharedlibrary /libtcmalloc|/libc\\.so")
+    gdb.execute("sharedlibrary /libtcmalloc")
+    gdb.execute("sharedlibrary /libc\\.so")
     first, second, third = lambda a, b, c: a, lambda a, b, c: b, lambda a, b, c: c
     product = lambda a, b, c: a * b
     for names, size in (
