@@ -183,8 +183,8 @@ saw_random() {
 			size=$((BASH_REMATCH[2]))
 			[ -n "${seen[${BASH_REMATCH[1]}]:-}" ] || memory=$((memory + size))
 			seen[${BASH_REMATCH[1]}]=1
-		elif [[ $line =~ (getrandom|read)[^=]*(resumed|/dev/u?random).*\ =\ (0x[0-9a-f]+|[0-9]+)$ ]]; then
-			size=$((BASH_REMATCH[3]))
+		elif [[ $line =~ (getrandom\ resumed|read\([0-9]+</dev/u?random).*\ =\ (0x[0-9a-f]+|[0-9]+)$ ]]; then
+			size=$((BASH_REMATCH[2]))
 			memory=$((memory + size))
 		else
 			continue
