@@ -157,7 +157,7 @@ $(if $(ATTENDEE_SETTINGS),,$(error nothing was done))
 $(foreach s,$(ATTENDEE_SETTINGS),$(eval export $(subst =, := ,$s)))
 endif
 
-.PHONY: up down logs shell trace leak limit metrics reset room bundle load doctor
+.PHONY: up down logs shell trace leak limit metrics reset room mystery bundle load doctor
 up: ## Everything, from nothing: engine, images, a healthy stack
 	@docker/up.sh
 
@@ -191,6 +191,9 @@ room: ## A stack for each attendee (N=5; STATUS=1, GOTO=3, RESET=all or 2,4, STO
 	@$(foreach v,N STATUS GOTO VARIANT RESET STOP VOLUMES SSH HARD CAPTURES PROGRESS,$v='$(call given,$v)') \
 		workshop/instructor/room.sh
 
+mystery: ## A patient nobody has met, its names neutral (SEED=42; REVEAL=1 tells, STOP=1 ends it)
+	@workshop/instructor/mystery.sh '$(call given,SEED)' '$(call given,REVEAL)' '$(call given,STOP)'
+
 bundle: ## The whole workshop in one file, for a machine without a network (FILE=)
 	@workshop/instructor/bundle.sh '$(call given,FILE)'
 
@@ -223,7 +226,7 @@ run: ## Build the patient and run it here, without containers
 DIRECT := $(strip $(SICKBAY_IN_DEV)$(HOST))
 SWITCHES := $(foreach v,V DEBUG SAN ONLY BENCH_SECONDS BENCH_ROUNDS,$(if $($v),$v='$($v)'))
 
-.PHONY: unit unit-programs lint format check bench e2e browser handouts capture prepared test
+.PHONY: unit unit-programs lint format check bench e2e browser handouts capture prepared test nightly
 ifneq ($(DIRECT),)
 
 CHOSEN_PROGRAMS := $(if $(ONLY),$(foreach p,$(TEST_PROGRAMS),$(if $(findstring $(ONLY),$p),$p)),$(TEST_PROGRAMS))
@@ -282,6 +285,9 @@ test: ## lint, unit, e2e, browser; one line 'N passed, N failed' each
 		$(MAKE) --no-print-directory $$layer || failed="$$failed $$layer"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "test: not green:$$failed"; exit 1; fi
+
+nightly: ## All that is promised, on a fresh clone: two hours (ONLY=part)
+	@tests/nightly/run.sh
 
 # ---- chores -----------------------------------------------------------------------------------
 .PHONY: clean help

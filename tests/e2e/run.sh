@@ -4,7 +4,7 @@
 # again, also when it is interrupted.
 #
 #   ONLY=pattern      tests whose name matches (an extended regular expression)
-#   TOPICS=folder     the tests of another folder: tests/handouts, tests/captures
+#   TOPICS=folder     the tests of another folder: tests/handouts, tests/captures, tests/nightly
 #   KEEP=1            leave the stack up, to look at it
 #   E2E_PROJECT=name  compose project, default sickbay-test: two suites side by side need two names
 #   E2E_PORT=number   first of its ports, default 16060

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# mystery.sh SEED REVEAL STOP: 'make mystery'. Gives the running stack a patient that nobody has met: one or two
+# faults of the lessons under neutral names, chosen by SEED. REVEAL tells what it has; STOP brings the
+# lessons' patient back.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source-path=SCRIPTDIR source=../../docker/lib.sh
+. docker/lib.sh
+
+SERVICES=(app toolbox desk)
+
+# make_tree: the sources of this seed's case, made once, and whole or not at all.
+make_tree() {
+	local made
+	[ ! -d "$tree" ] || return 0
+	mkdir -p "${tree%/*}"
+	made=$(mktemp -d "$tree.XXXXXX")
+	workshop/instructor/mystery/generate "$seed" "$made/tree"
+	mv -T "$made/tree" "$tree" 2>/dev/null || true # somebody else was first with the same
+	rm -rf "$made"
+}
+
+compile() {
+	local log
+	[ ! -x "$tree/build/app" ] || return 0
+	log=$(mktemp)
+	say "compiling the case of seed $seed (half a minute, once) ..."
+	if ! BUILD_TREE=$tree docker/dev.sh build make -j"$(nproc)" build/app >"$log" 2>&1; then
+		cat "$log" >&2
+		die "the case of seed $seed could not be compiled. What failed is above."
+	fi
+	rm -f "$log"
+	# The patient's user reads it, whoever made it. gdb warns of sources that are younger than the program.
+	chmod -R a+rX "$tree"
+	find "$tree/services" -exec touch -r "$tree/build/app" {} +
+}
+
+# recreate COMPOSE-FILE...: the patient and what shows its sources.
+recreate() {
+	local log files=()
+	for file; do files+=(-f "$file"); done
+	log=$(mktemp)
+	if ! docker compose "${files[@]}" up --detach --wait --wait-timeout 60 --no-build --no-deps "${SERVICES[@]}" >"$log" 2>&1; then
+		cat "$log" >&2
+		die "the patient did not start. What failed is above; 'make up' brings the lessons' patient back."
+	fi
+	rm -f "$log"
+}
+
+reveal() {
+	make_tree
+	awk -F '\t' -v seed="$seed" '
+	BEGIN { printf "The case of seed %s: services/app/faults/\n", seed }
+	$1 == "fault" { printf "\n    %-20s %s of the lessons\n", $2, $3 }
+	$1 == "name" { printf "        %-20s %s\n", $2, $3 }' "$tree/key"
+}
+
+stage() {
+	docker compose ps --services --status running 2>/dev/null | grep -qx toolbox ||
+		die "the stack is not up. Type: make up"
+	make_tree
+	compile
+	MYSTERY_TREE=$tree recreate compose.yaml workshop/instructor/mystery/compose.yaml
+	cat <<TEXT
+
+The patient has the case of seed $seed: step 1, made of one or two faults of the lessons under other names.
+    tell     attendees that shells in the toolbox ended: make shell opens a new one
+    well     make reset makes it well (step 0), curl 'http://localhost:6060/goto?step=1' ill again
+    know     make mystery SEED=$seed REVEAL=1 tells what it has
+    after    make mystery STOP=1 brings the lessons' patient back
+
+TEXT
+}
+
+main() {
+	local reveal=$2 stop=$3
+	seed=$1
+	if [ -n "$stop" ]; then
+		recreate compose.yaml
+		say "the lessons' patient is back, at step $(setting APP_STEP 0)"
+		return
+	fi
+	[[ $seed =~ ^[A-Za-z0-9_-]{1,32}$ ]] ||
+		die "SEED is '$seed'; it must be up to 32 letters, digits, - or _, as in: make mystery SEED=42"
+	tree=$PWD/build/mystery/$seed
+	if [ -n "$reveal" ]; then
+		reveal
+	else
+		stage
+	fi
+}
+
+main "$@"
