@@ -58,7 +58,8 @@ main() {
 	part handouts make handouts
 	part captures make capture COMPARE=1
 	part controls env NIGHTLY=1 ONLY='verify|fixed|answer' make e2e
-	part nightly env TOPICS=tests/nightly TEST_SECONDS=1800 make e2e
+	part bundle tests/nightly/bundle.sh
+	part soak env TOPICS=tests/nightly TEST_SECONDS=1800 make e2e
 	table
 	[ "$failed_parts" -eq 0 ]
 }
