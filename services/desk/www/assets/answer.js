@@ -1,22 +1,17 @@
 // Whether the attendee has found what is wrong: a form on each lab's page, and marks of what is done, there and
 // in the list of all labs.
+import {element} from './element.js';
+
 const DONE = {answered: 'answered', verified: 'mended'};
 
 const section = document.querySelector('#answer[data-lab]');
 const isList = location.pathname === '/labs/';
 
-function create(name, properties = {}, ...children) {
-	const element = Object.assign(document.createElement(name), properties);
-
-	element.append(...children);
-	return element;
-}
-
 // ---- progress ----
 
 function marksOf(progress) {
 	return Object.keys(DONE).filter(key => progress?.[key]).map(key =>
-		create('span', {className: 'chip good', textContent: `✓ ${DONE[key]}`}));
+		element('span', {className: 'chip good'}, `✓ ${DONE[key]}`));
 }
 
 async function showProgress() {
@@ -31,23 +26,23 @@ async function showProgress() {
 
 		link.querySelector('.marks')?.remove();
 		if (labs[lab])
-			link.append(create('span', {className: 'marks'}, ...marksOf(labs[lab])));
+			link.append(element('span', {className: 'marks'}, ...marksOf(labs[lab])));
 	}
 }
 
 // ---- the form ----
 
 function createField(name, label, hint) {
-	const input = create('input', {name, required: true, maxLength: 120, autocomplete: 'off',
+	const input = element('input', {name, required: true, maxLength: 120, autocomplete: 'off',
 		autocapitalize: 'off', spellcheck: false});
 
-	return create('label', {}, label, input, create('small', {className: 'soft', textContent: hint}));
+	return element('label', {}, label, input, element('small', {className: 'soft'}, hint));
 }
 
 // A sentence in which what stands between backquotes is code.
 function createSentence(text) {
-	return create('p', {}, ...text.split('`').map((part, i) =>
-		i % 2 ? create('code', {textContent: part}) : part));
+	return element('p', {}, ...text.split('`').map((part, i) =>
+		i % 2 ? element('code', {}, part) : part));
 }
 
 function show(result, isRight, text) {
@@ -81,18 +76,18 @@ async function ask(form, result) {
 function mount() {
 	const number = Number(section.dataset.lab.slice(0, 2));
 	const lab = number < 8 ? `STEP=${number}` : `PAIR=${number === 8 ? 'file' : 'http'}`;
-	const result = create('div', {className: 'result', role: 'status'});
-	const form = create('form', {},
+	const result = element('div', {className: 'result', role: 'status'});
+	const form = element('form', {},
 		createField('function', 'Function', 'whose fault it is, as in a profile'),
 		createField('resource', 'Resource', 'what it leaks, burns, churns or holds'),
-		create('button', {className: 'primary', textContent: 'Check'}));
+		element('button', {className: 'primary'}, 'Check'));
 
 	form.addEventListener('submit', event => {
 		event.preventDefault();
 		ask(form, result);
 	});
 	section.replaceChildren(
-		create('h2', {}, 'Your answer ', create('span', {className: 'marks'})), form, result);
+		element('h2', {}, 'Your answer ', element('span', {className: 'marks'})), form, result);
 	section.hidden = false;
 	if (number > 0)
 		section.append(createSentence(`When you have mended it in the sources: \`make verify ${lab}\``));
