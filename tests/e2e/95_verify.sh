@@ -123,30 +123,30 @@ test_verify_refusals_are_sentences() {
 
 # ---- answers and progress ------------------------------------------------------------------------
 
-ask() { COMPOSE_PROJECT_NAME=$E2E_PROJECT "docker/$1.sh" "${@:2}" 2>&1; }
-progress_of() { ask progress | awk -v lab="$1" '$1 == lab { print $2, $3 }'; }
+desk_says() { COMPOSE_PROJECT_NAME=$E2E_PROJECT "docker/$1.sh" "${@:2}" 2>&1; }
+progress_of() { desk_says progress | awk -v lab="$1" '$1 == lab { print $2, $3 }'; }
 
 test_answer_right_and_wrong() {
 	local wrong
-	ask progress 1
-	wrong=$(ask answer 3 '' main cpu) && fail 'a wrong answer is taken'
+	desk_says progress 1
+	wrong=$(desk_says answer 3 '' main cpu) && fail 'a wrong answer is taken'
 	expect_match "$wrong" '^That is not it, or not all of it'
-	expect_equal "$(ask answer 3 '' leak_memory cpu || true)" "$wrong" 'with the function alone'
-	expect_equal "$(ask answer 3 '' main memory || true)" "$wrong" 'with the resource alone'
+	expect_equal "$(desk_says answer 3 '' leak_memory cpu || true)" "$wrong" 'with the function alone'
+	expect_equal "$(desk_says answer 3 '' main memory || true)" "$wrong" 'with the resource alone'
 	expect_equal "$(progress_of 03-it-grows)" '- -' 'progress'
-	expect_match "$(ask answer 3 '' 'leak_memory()' Memory)" '^Right\.$'
-	expect_match "$(ask answer '' file write_log_file 'File Descriptors')" '^Right\.$'
+	expect_match "$(desk_says answer 3 '' 'leak_memory()' Memory)" '^Right\.$'
+	expect_match "$(desk_says answer '' file write_log_file 'File Descriptors')" '^Right\.$'
 	expect_equal "$(progress_of 03-it-grows)" 'yes -' 'progress'
-	expect_match "$(ask answer 9 '' a b || true)" "^sickbay: STEP is '9'; it must be 0 to 7"
-	expect_match "$(ask answer 3 '' a '' || true)" '^sickbay: RESOURCE is missing'
+	expect_match "$(desk_says answer 9 '' a b || true)" "^sickbay: STEP is '9'; it must be 0 to 7"
+	expect_match "$(desk_says answer 3 '' a '' || true)" '^sickbay: RESOURCE is missing'
 }
 
 test_progress_survives_a_killed_desk_and_another_container() {
-	ask progress 1
-	ask answer 3 '' leak_memory memory
+	desk_says progress 1
+	desk_says answer 3 '' leak_memory memory
 	docker kill "$(container desk)"
 	compose up --detach --wait --wait-timeout 60 --no-build --force-recreate desk
 	expect_equal "$(progress_of 03-it-grows)" 'yes -' 'progress'
-	ask progress 1
+	desk_says progress 1
 	expect_equal "$(progress_of 03-it-grows)" '- -' 'progress when it was forgotten'
 }

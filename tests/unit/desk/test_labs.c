@@ -44,7 +44,7 @@ static int start(void **state)
 	assert_int_equal(http_server_create(&listen, &server), 0);
 	assert_int_equal(http_pool_create(&threads, &pool), 0);
 	http_server_add_files(server, &files);
-	hub_mount(server);
+	hub_mount(server, HUB_STALL_MS);
 	labs_mount(server, pool, &config);
 	assert_int_equal(http_server_start(server), 0);
 	return 0;
