@@ -36,9 +36,9 @@ requests() {
 
 request_beside() {
 	local before
-	before=$(requests_begun)
+	before=$(last_begun)
 	toolbox_background 'curl -s -o /dev/null --max-time 60 localhost:6060/'
-	within 5 has_begun_more "$before" || fail 'the request has not reached the patient'
+	within 5 has_begun_after "$before" || fail 'the request has not reached the patient'
 	note '    - a request that goes on'
 }
 

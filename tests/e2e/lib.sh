@@ -110,9 +110,12 @@ vars() { toolbox "curl -sS --max-time 10 localhost:6060/debug/vars | jq -e '$1'"
 # app_log: what the patient wrote.
 app_log() { docker logs "$(container app)" 2>&1; }
 
-# requests_begun: how many the patient has begun to work at, since it was started.
-requests_begun() { app_log | grep -c 'Starting processing' || true; }
-has_begun_more() { [ "$(requests_begun)" -gt "$1" ]; }
+# last_begun: the request that the patient began to work at last, as its log has it. The end of the log only: after
+# a load, all of it takes seconds to read.
+last_begun() {
+	docker logs --timestamps --tail 100 "$(container app)" 2>&1 | grep 'Starting processing' | tail -n 1 || true
+}
+has_begun_after() { [ "$(last_begun)" != "$1" ]; }
 
 # every_path: of the debug plane, but for those whose answer takes the seconds they are asked for.
 every_path() {

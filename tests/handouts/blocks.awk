@@ -16,7 +16,7 @@ function complain(sentence) {
 
 # is_word WORD: it may stand in an info string.
 function is_word(word) {
-	return word ~ /^(host|leaks|any|fails|dies|background|unordered|~[0-9]+%|[0-9]+s)$/
+	return word ~ /^(host|leaks|any|fails|dies|background|alone|unordered|~[0-9]+%|[0-9]+s)$/
 }
 
 function finish() {

@@ -83,13 +83,19 @@ type_into() {
 	return 1
 }
 
-# start_in PLACE COMMAND: goes on beside what follows. A request has reached the patient then.
+nobody_waits() { docker exec "$(container toolbox)" bash -c '! pgrep -x curl' >/dev/null; }
+
+# start_in PLACE COMMAND WORDS: goes on beside what follows. A request has reached the patient then; but what
+# begins with a sleep is meant to come later.
 start_in() {
 	local before
 	begin_shell "$1"
-	before=$(requests_begun)
+	! option alone "$3" >/dev/null || within "$COMMAND_SECONDS" nobody_waits || true
+	before=$(last_begun)
 	enter "$1" "eval $(printf %q "$2") </dev/null >/dev/null 2>&1 &"
-	[ "$1" != toolbox ] || within 1 has_begun_more "$before" || true
+	if [ "$1" = toolbox ] && [[ $2 != sleep\ * ]]; then
+		within 1 has_begun_after "$before" || true
+	fi
 }
 
 # ---- the stack -----------------------------------------------------------------------------------
@@ -163,7 +169,7 @@ run_command() {
 	place=$(option 'host|leaks' "$6") || place=toolbox
 	command=$(cat "$work/$1.command")
 	if option background "$6" >/dev/null; then
-		start_in "$place" "$command"
+		start_in "$place" "$command" "$6"
 		return
 	fi
 	seconds=$(option '[0-9]+s' "$6") || seconds=$COMMAND_SECONDS

@@ -189,8 +189,8 @@ run() {
 		fresh_stack() { :; }
 		shell_of() { exec bash; }
 		app_pid() { echo 42; }
-		requests_begun() { echo 0; }
-		has_begun_more() { true; }
+		last_begun() { echo none; }
+		has_begun_after() { true; }
 		SICKBAY_PORT_APP=16070 SICKBAY_PORT_DESK=16073 SICKBAY_PORT_PPROF=16071 SICKBAY_PORT_PPROF2=16072
 		SICKBAY_CAPTURES=./tests/captures
 		STACK=sickbay-handouts
