@@ -72,8 +72,7 @@ wait_for() {
 ask_desk() {
 	local path=$1 answer
 	shift
-	docker compose ps --services --status running 2>/dev/null | grep -qx desk ||
-		die "the stack is not up. Type: make up"
+	is_running desk || die "the stack is not up. Type: make up"
 	answer=$(docker compose exec -T toolbox curl -sS --fail-with-body --max-time 10 -H 'Host: localhost' \
 		-H 'Sec-Fetch-Site: same-origin' "$@" "http://desk:8000$path" </dev/null) || die "the desk says: $answer"
 	printf '%s\n' "$answer"
