@@ -40,7 +40,8 @@ copy_tree() {
 			[ ! -e "$file" ] || printf '%s\0' "$file"
 		done
 	else
-		find . \( -path ./build -o -path './profiles/captures/?*' -o -path './profiles/*-room-*' -o -path './tests/*/out' \) \
+		find . \( -path ./build -o -path './.bundle.*' -o -path './sickbay-bundle-*.tar' -o -path './profiles/captures/?*' \
+			-o -path './profiles/*-room-*' -o -path './tests/*/out' \) \
 			-prune -o -type f -print0
 	fi | tar -c --null --files-from - | tar -x -C "$work/sickbay"
 	sed -i -e "s/^SICKBAY_TAG=.*/SICKBAY_TAG=$1/" -e 's/^SICKBAY_IMAGES=.*/SICKBAY_IMAGES=given/' "$work/sickbay/.env"
