@@ -134,6 +134,7 @@ test_room_of_two() {
 
 	echo '--- fewer, again, and none'
 	expect_match "$(room N=1 || true)" '^sickbay: attendee 2 is there\. To keep 1, and take those above down: make room N=1 STOP=1$'
+	expect_match "$(room N=one STOP=1 || true)" "^sickbay: 'one' is no attendee;"
 	expect_match "$(room N=1 STOP=1)" '^sickbay: taken down: 1 of 2 attendees'
 	said=$(room N=1)
 	expect_match "$said" '^1 +3 +fixed +0 +0 +healthy' 'the room of one'

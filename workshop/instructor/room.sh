@@ -155,6 +155,8 @@ start() {
 
 stop() {
 	local number numbers=()
+	# What is no number keeps nobody.
+	[ -z "$N" ] || workshop/instructor/attendee.sh "$N" >/dev/null
 	for number in "${there[@]}"; do
 		[ "$number" -le "${N:-0}" ] || numbers+=("$number")
 	done
