@@ -136,7 +136,8 @@ test_room_of_two() {
 	expect_match "$(room N=1 || true)" '^sickbay: attendee 2 is there\. To keep 1, and take those above down: make room N=1 STOP=1$'
 	expect_match "$(room N=one STOP=1 || true)" "^sickbay: 'one' is no attendee;"
 	expect_match "$(room N=1 STOP=1)" '^sickbay: taken down: 1 of 2 attendees'
-	said=$(room N=1)
+	# Another setting would make the patient anew, in step 2.
+	said=$(APP_STEP=2 room N=1)
 	expect_match "$said" '^1 +3 +fixed +0 +0 +healthy' 'the room of one'
 	expect_match "$(room STOP=1 VOLUMES=1)" '^sickbay: taken down: 1 of 1 attendees'
 	expect_equal "$(docker ps --all --quiet --filter "name=^$E2E_PROJECT-room-")" '' 'what is left'

@@ -47,7 +47,8 @@ start_one() {
 	local log
 	log=$(mktemp)
 	as "$1" bash -c '. docker/lib.sh && open_captures'
-	if ! as "$1" docker compose up --detach --wait --wait-timeout 60 --no-build >"$log" 2>&1; then
+	# Images may be newer than those who are there, or a mystery be staged: they are in the midst of something.
+	if ! as "$1" docker compose up --detach --wait --wait-timeout 60 --no-build --no-recreate >"$log" 2>&1; then
 		warn "attendee $1 has no healthy stack: $(tail -n 1 "$log"). See: make logs ATTENDEE=$1"
 		rm -f "$log"
 		return 1
