@@ -164,8 +164,8 @@ struct http_files {
  * is 404; a file that may not be read is 403. That holds whoever may write there, and whatever they
  * do meanwhile. Files are read on the loop: for local disks.
  *
- * Goes before the routes, but for those that name a path in full; call it before http_server_start(). What FILES points to must outlive
- * the server.
+ * Goes before the routes, but for those that name a path in full; call it before
+ * http_server_start(). What FILES points to must outlive the server.
  */
 void http_server_add_files(struct http_server *server, const struct http_files *files);
 
