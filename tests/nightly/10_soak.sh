@@ -5,8 +5,8 @@
 SOAK_SECONDS=${SOAK_SECONDS:-600}
 SOAK_RSS_SLACK_MB=40 # what tcmalloc keeps for the next time
 
-# state: what a well patient has: threads, descriptors, mutexes waited for, bytes on the heap.
-state() { vars '[.threads, .fds, .connections] | @tsv'; }
+# state: what a well patient has: threads and descriptors, connections among them. Memory has slack: see below.
+state() { vars '[.threads, .fds] | @tsv'; }
 # The connection that asks is one of them; one that has just ended may be seen a moment longer.
 is_as_before() { [ "$(state)" = "$before" ]; }
 
