@@ -41,7 +41,7 @@ up_from_nothing() {
 
 tear_down() {
 	(cd "$clone" && docker compose -p "$COMPOSE_PROJECT_NAME" --profile '*' down --volumes --timeout 1) >/dev/null 2>&1
-	rm -rf "$clone"
+	rm -rf "${clone%/*}"
 }
 
 main() {
