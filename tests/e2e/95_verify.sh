@@ -101,12 +101,13 @@ test_verify_shows_what_the_compiler_says() {
 	nothing_is_left || fail 'verify left something standing'
 }
 
-test_verify_interrupted_leaves_nothing() {
+test_verify_is_alone_and_interrupted_leaves_nothing() {
 	copy_tree
 	set -m
 	verify 06 >/dev/null &
 	set +m
 	within 60 stands || fail 'nothing was started'
+	expect_match "$(verify 06 || true)" "^sickbay: another 'make verify' of this workshop is under way"
 	kill -INT -- "-$!"
 	wait "$!" || true
 	nothing_is_left || fail 'verify left something standing'

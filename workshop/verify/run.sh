@@ -44,6 +44,13 @@ need_images() {
 	docker image inspect "sickbay-compiler:$tag" >/dev/null 2>&1 || (cd ../.. && build_images compiler)
 }
 
+# be_alone: two of one workshop would take each other down. Held until this script and all that it runs have ended.
+be_alone() {
+	mkdir -p ../../build
+	exec 9>"../../build/$project.lock"
+	flock --nonblock 9 || die "another 'make verify' of this workshop is under way; try again when it has ended"
+}
+
 # compile: what the compiler says is shown when it does not agree.
 compile() {
 	local log begun=$SECONDS
@@ -105,6 +112,7 @@ main() {
 		return
 	fi
 	need_images
+	be_alone
 	take_down
 	trap take_down EXIT
 	trap 'exit 130' INT TERM HUP
