@@ -130,6 +130,14 @@ test_changed_tree_is_compiled_and_judged_there() {
 	expect "$said" '^sickbay: not yet: '
 }
 
+test_mystery_is_compiled_and_staged_there() {
+	local said
+	said=$(there make --no-print-directory mystery SEED=1 2>&1) || { echo "$said" && fail 'no mystery'; }
+	expect "$said" '^The patient has the case of seed 1:'
+	expect "$(there docker compose exec -T toolbox curl -fsS http://localhost:6060/goto)" '^step 1'
+	expect "$(there make --no-print-directory mystery STOP=1 2>&1)" "^sickbay: the lessons' patient is back"
+}
+
 # ---- running ---------------------------------------------------------------------------------------
 
 run_test() {
