@@ -96,6 +96,10 @@ test_reset_keeps_progress_unless_asked() {
 	expect_match "$(on_stack reset PROGRESS=1)" '^sickbay: progress forgotten: 0 labs answered, 0 mended$'
 }
 
+test_instructors_text_is_a_page_of_the_desk() {
+	expect_match "$(from_host "$(published 8000 desk)" /labs/instructor/)" '<h1'
+}
+
 # ---- a room ----------------------------------------------------------------------------------------
 
 # room NAME=VALUE...: with ports beside ours.
