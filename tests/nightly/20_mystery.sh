@@ -20,6 +20,7 @@ test_mystery_is_solved_by_a_profile_and_goes_again() {
 	# The sources beside it are the case's own.
 	expect_match "$(toolbox "pprof -list $guilty http://localhost:6060/debug/pprof/threadcreate 2>&1")" 'pthread_create' 'its source'
 	expect_match "$(mystery SEED="$seed" REVEAL=1)" "$guilty +start_threads" 'what is revealed'
+	expect_match "$(COMPOSE_PROJECT_NAME=$STACK make reset HARD=1 2>&1 || true)" 'First: make mystery STOP=1$' 'a reset that would take half of it'
 	mystery STOP=1
 	goto_step 2
 	expect_match "$(get /goto)" '^/goto\?step=7 ' "the lessons' patient"

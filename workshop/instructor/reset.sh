@@ -65,7 +65,14 @@ soft_at_start() {
 
 healthy() { docker exec "$app" /usr/local/bin/sickbay-app --health; }
 
+# has_mystery: the patient was made from more than compose.yaml.
+has_mystery() {
+	[[ $(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.config_files"}}' "$app") == */instructor/mystery/compose.yaml ]]
+}
+
 recreate() {
+	! has_mystery ||
+		die "the patient has a mystery, and a new one would be the lessons' beside the mystery's sources. First: make mystery STOP=1"
 	say "making the patient's container anew"
 	docker compose up --detach --force-recreate --no-deps --no-build --timeout 2 app >/dev/null 2>&1 ||
 		die "the patient's container could not be made anew. Type: make up"
