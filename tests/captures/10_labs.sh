@@ -44,7 +44,11 @@ request_beside() {
 
 # put FILE SIGN NOTE SCRIPT: what SCRIPT prints; NOTE is how a person would take it.
 put() {
-	toolbox "$4" >"$made/$stage/$1"
+	local file=$made/$stage/$1
+	toolbox "$4" >"$file"
+	# In what could not be taken no sign is, either.
+	[ -s "$file" ] || fail "$stage/$1 is empty"
+	[[ $1 != *.gz ]] || gzip -t "$file" || fail "$stage/$1 is no profile: $(head -c 200 "$file")"
 	[ -z "$2" ] || signs+=("$stage/$1 $2")
 	note "    $(printf '%-18s' "$1") $3"
 }
