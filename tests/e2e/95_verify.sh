@@ -31,7 +31,10 @@ verify() {
 	esac
 }
 
-nothing_is_left() { [ -z "$(docker ps --all --quiet --filter "label=com.docker.compose.project=$E2E_PROJECT-verify")" ]; }
+nothing_is_left() {
+	local of="label=com.docker.compose.project=$E2E_PROJECT-verify"
+	[ -z "$(docker ps --all --quiet --filter "$of" && docker volume ls --quiet --filter "$of" && docker network ls --quiet --filter "$of")" ]
+}
 
 verify_passes() { # LAB CHANGE
 	local said
