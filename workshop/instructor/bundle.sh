@@ -10,10 +10,12 @@ cd "$(dirname "$0")"
 . ../../docker/lib.sh
 cd ../..
 
-file='' work='' tagged=()
+file='' work='' saving='' tagged=() # saving: a process
 
 # clean_up STATUS
 clean_up() {
+	# What runs in the background hears no Ctrl-C.
+	[ -z "$saving" ] || kill "$saving" 2>/dev/null || true
 	[ "${#tagged[@]}" -eq 0 ] || docker rmi "${tagged[@]}" >/dev/null 2>&1 || true
 	[ -z "$work" ] || rm -rf "$work"
 	[ "$1" -eq 0 ] || [ "$1" -eq 130 ] ||
@@ -52,16 +54,18 @@ size_mib() { du -m "$1" | cut -f 1; }
 
 # save_images FILE: with what has been written so far, on a terminal.
 save_images() {
-	local pid compress=(gzip -1)
+	local status=0 compress=(gzip -1)
 	[[ $1 != *.zst ]] || compress=(zstd -q -T0 -3)
 	docker save "${tagged[@]}" | "${compress[@]}" >"$1" &
-	pid=$!
-	while [ -t 1 ] && kill -0 "$pid" 2>/dev/null; do
+	saving=$!
+	while [ -t 1 ] && kill -0 "$saving" 2>/dev/null; do
 		printf '\r  %d MiB ' "$(size_mib "$1")"
 		sleep 0.5
 	done
 	[ ! -t 1 ] || printf '\r%20s\r' ''
-	wait "$pid"
+	wait "$saving" || status=$?
+	saving=''
+	return "$status"
 }
 
 main() {
