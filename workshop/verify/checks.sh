@@ -159,7 +159,8 @@ watch() {
 	is_well || return 0
 	say "$1 $([ -z "$pair" ] && echo requests || echo seconds) under strace ..."
 	watched_count=$1
-	trace=$(in_toolbox bash -s "${after[pid]}" "$2" "$([ -n "$pair" ] && echo 0 || echo "$1")" "$1" <watch.sh)
+	trace=$(in_toolbox bash -s "${after[pid]}" "$2" "$([ -n "$pair" ] && echo 0 || echo "$1")" "$1" <watch.sh) ||
+		die "strace cannot attach to what you built, and without it nothing can be said. 'make doctor' names what forbids it."
 	# A pair measures itself.
 	[ -n "$pair" ] || none 'looks at who is watching' 'ptrace\(|</proc/|"/proc/'
 	none 'processes and programs begun' '(execve|execveat|fork|vfork)\(|clone3?\(' CLONE_THREAD

@@ -13,6 +13,7 @@ strace -f -y -p "$pid" -s 512 -e signal=none -e raw=getrandom \
 strace=$!
 for _ in {1..50}; do
 	[ -n "$(unwatched)" ] || break
+	kill -0 "$strace" 2>/dev/null || exit 1 # it may not attach
 	sleep 0.1
 done
 if [ "$requests" -gt 0 ]; then
