@@ -125,18 +125,18 @@ has_recorder() { docker compose config --services | grep -x recorder >/dev/null;
 # stack_services: all that 'make up' starts, but for the recorder, which comes last.
 stack_services() { docker compose config --services | grep -vx recorder; }
 
-# build_images SERVICE...: what is up to date is left alone; what the builder says is shown to a person at a
-# terminal, and when it fails.
+# build_images SERVICE...: what is up to date is left alone, unless SICKBAY_BUILD is --no-cache; what the builder
+# says is shown to a person at a terminal, and when it fails.
 build_images() {
-	local begun=$SECONDS log
+	local begun=$SECONDS log build=(docker compose build ${SICKBAY_BUILD:+"$SICKBAY_BUILD"} "$@")
 	! images_are_given || return 0
 	if [ -t 1 ]; then
-		docker compose build "$@"
+		"${build[@]}"
 		return
 	fi
 	log=$(mktemp)
 	say "building the images (a minute the first time) ..."
-	if ! docker compose build "$@" >"$log" 2>&1; then
+	if ! "${build[@]}" >"$log" 2>&1; then
 		cat "$log" >&2
 		die "the images could not be built. What failed is above."
 	fi

@@ -60,6 +60,17 @@ fixed_never_shows() { # STEP NAME
 	goto_step 0
 }
 
+# The same requests in a step that is ill of something else: a sign that showed there would show anything.
+another_step_never_shows() { # STEP NAME
+	local seen another=4
+	[ "$1" -ne 4 ] || another=5
+	goto_step "$another"
+	"provoke_$2"
+	seen=$("observe_$2" briefly)
+	has_no_sign "$seen" "$2" "what the tool shows of step $another"
+	goto_step 0
+}
+
 has_no_signature() { # STEP NAME
 	fail "step $1 has no signature: write tests/e2e/steps/$2.sh, as 10_steps.sh says"
 }
@@ -82,6 +93,7 @@ add_step() { # STEP NAME
 	if declare -F "observe_$2" >/dev/null; then
 		add "${prefix}_shows_then_vanishes" shows_then_vanishes "$1" "$2"
 		add "${prefix}_fixed_never_shows" fixed_never_shows "$1" "$2"
+		add "${prefix}_another_step_never_shows" another_step_never_shows "$1" "$2"
 	elif [ "$1" -ne 0 ]; then
 		add "${prefix}_has_a_signature" has_no_signature "$1" "$2"
 	fi

@@ -19,8 +19,8 @@ telling() { awk -v fault="$1" '$1 == fault { for (i = 1; i <= NF; i++) print $i 
 
 met=
 for seed in 1 2 3 4 5 6 42; do
-	"$generate" "$seed" "$scratch/one"
-	"$generate" "$seed" "$scratch/two"
+	"$generate" "$seed" . "$scratch/one"
+	"$generate" "$seed" . "$scratch/two"
 	diff -r "$scratch/one" "$scratch/two" >/dev/null || complain "two trees differ"
 	while IFS=$'\t' read -r kind _ name; do
 		[ "$kind" = fault ] || continue

@@ -53,8 +53,8 @@ start_engine() {
 	mkdir -p "$work/sickbay"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare --net sh -c 'ip link set lo up && exec dockerd --data-root "$1/data" --exec-root "$1/exec" \
-		--pidfile "$1/pid" --host "unix://$1/docker.sock" --default-address-pool base=10.211.0.0/16,size=26' \
-		engine "$work" >"$work/engine.log" 2>&1 &
+		--pidfile "$1/pid" --containerd-namespace "$2" --containerd-plugins-namespace "$2-plugins" --host "unix://$1/docker.sock" --default-address-pool base=10.211.0.0/16,size=26' \
+		engine "$work" "${work##*/}" >"$work/engine.log" 2>&1 &
 	engine_pid=$!
 	until engine_answers; do
 		[ "$SECONDS" -lt "$deadline" ] || { tail -n 20 "$work/engine.log" && fail 'the engine does not answer'; }

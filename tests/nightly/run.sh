@@ -22,7 +22,11 @@ part() {
 	if ! grep -q -E '^[a-z0-9]+: [0-9]+ passed, [0-9]+ failed' "$log"; then
 		echo "$name: $((status == 0)) passed, $((status != 0)) failed" >>"$log"
 	fi
-	[ "$status" -eq 0 ] || failed_parts=$((failed_parts + 1))
+	if [ "$status" -ne 0 ]; then
+		failed_parts=$((failed_parts + 1))
+		# It may have ended before it could count what failed.
+		grep -q -E '^[a-z0-9]+: [0-9]+ passed, [1-9]' "$log" || echo "$name: 0 passed, 1 failed" >>"$log"
+	fi
 	sed -n -E "s/^([a-z0-9]+): ([0-9]+) passed, ([0-9]+) failed.*/$name \\1 \\2 \\3/p" "$log" |
 		awk -v seconds=$((SECONDS - begun)) '{ print $0, NR == 1 ? seconds : "" }' >>"$LOGS/table"
 }
@@ -35,7 +39,7 @@ table() {
 
 up_from_nothing() {
 	local status=0
-	docker/engine.sh && make up || status=$?
+	SICKBAY_BUILD=--no-cache make up || status=$?
 	make down VOLUMES=1
 	return "$status"
 }

@@ -9,22 +9,42 @@ cd "$(dirname "$0")/../.."
 
 SERVICES=(app toolbox desk)
 
+need_compiler() { docker image inspect "$image" >/dev/null 2>&1 || build_images compiler; }
+
+# The lessons as they were handed out, whatever is edited here: those of the last commit, or of the image that came
+# with a bundle.
+handed_out() {
+	git archive HEAD Makefile services 2>/dev/null ||
+		docker run --rm --network none --cap-drop ALL "$image" tar -c -C /src/sickbay Makefile services
+}
+
 # make_tree: the sources of this seed's case, made once, and whole or not at all.
 make_tree() {
 	local made
 	[ ! -d "$tree" ] || return 0
+	need_compiler
 	mkdir -p "${tree%/*}"
 	made=$(mktemp -d "$tree.XXXXXX")
-	workshop/instructor/mystery/generate "$seed" "$made/tree"
+	mkdir "$made/lessons"
+	handed_out | tar -x -C "$made/lessons"
+	workshop/instructor/mystery/generate "$seed" "$made/lessons" "$made/tree"
+	lessons >"$made/tree/lessons"
 	mv -T "$made/tree" "$tree" 2>/dev/null || true # somebody else was first with the same
 	rm -rf "$made"
 }
 
+# lessons: which they are.
+lessons() { git rev-parse HEAD:services 2>/dev/null || docker image inspect --format '{{.Id}}' "$image"; }
+
+# forget_old: a case made of other lessons.
+forget_old() {
+	[ ! -d "$tree" ] || [ "$(lessons)" = "$(cat "$tree/lessons" 2>/dev/null)" ] || rm -rf "$tree"
+}
+
 compile() {
-	local log image
+	local log
 	[ ! -x "$tree/build/app" ] || return 0
-	image=sickbay-compiler:$(setting SICKBAY_TAG dev)
-	docker image inspect "$image" >/dev/null 2>&1 || build_images compiler
+	need_compiler
 	log=$(mktemp)
 	say "compiling the case of seed $seed (once) ..."
 	mkdir -p "$tree/build"
@@ -69,6 +89,7 @@ reveal() {
 stage() {
 	is_running toolbox ||
 		die "the stack is not up. Type: make up"
+	forget_old
 	make_tree
 	compile
 	MYSTERY_TREE=$tree recreate compose.yaml workshop/instructor/mystery/compose.yaml
@@ -94,6 +115,7 @@ main() {
 	[[ $seed =~ ^[A-Za-z0-9_-]{1,32}$ ]] ||
 		die "SEED is '$seed'; it must be up to 32 letters, digits, - or _, as in: make mystery SEED=42"
 	tree=$PWD/build/mystery/$seed
+	image=sickbay-compiler:$(setting SICKBAY_TAG dev)
 	if [ -n "$reveal" ]; then
 		reveal
 	else

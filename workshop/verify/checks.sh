@@ -13,6 +13,7 @@
 #   saw NUMBER WHAT REGEX        in what strace said: so many lines at least; 0: none at all
 #   rests                        nothing is done when nothing is asked for
 #   marks COUNT WHAT             so many requests change the directory that the step has made
+#   mapped AT_MOST WHAT          of what strace said: bytes that the kernel was asked for, by mmap or brk
 #   saw_random EACH WHAT         random bytes of each request, into memory of that size
 #   counts KIND OF NUMBER WHAT [at-most]   of five more requests, by gdb: count.py has the kinds
 #
@@ -185,6 +186,21 @@ saw() {
 	fi
 }
 
+mapped() {
+	local line bytes=0 end=0
+	is_well || return 0
+	while read -r line; do
+		if [[ $line =~ ^mmap\([^,]+,\ ([0-9]+),.*MAP_ANONYMOUS.*\ =\ 0x ]]; then
+			bytes=$((bytes + BASH_REMATCH[1]))
+		elif [[ $line =~ ^brk\(0x.*\ =\ (0x[0-9a-f]+)$ ]]; then
+			bytes=$((bytes + (end && BASH_REMATCH[1] > end ? BASH_REMATCH[1] - end : 0)))
+			end=$((BASH_REMATCH[1]))
+		fi
+	done <<<"$trace"
+	judge "$2" "<= $1" "$bytes" 'no more than the work needs' 'requests take memory of the kernel again and again' \
+		"bytes <= $1"
+}
+
 saw_random() {
 	local each=$1 what=$2 line bytes=0 memory=0 size
 	local -A seen=()
@@ -194,8 +210,8 @@ saw_random() {
 			size=$((BASH_REMATCH[2]))
 			[ -n "${seen[${BASH_REMATCH[1]}]:-}" ] || memory=$((memory + size))
 			seen[${BASH_REMATCH[1]}]=1
-		elif [[ $line =~ (getrandom\ resumed|read\([0-9]+</dev/u?random).*\ =\ (0x[0-9a-f]+|[0-9]+)$ ]]; then
-			size=$((BASH_REMATCH[2]))
+		elif [[ $line =~ read\([0-9]+\</dev/u?random.*\ =\ ([0-9]+)$ ]]; then
+			size=${BASH_REMATCH[1]}
 			memory=$((memory + size))
 		else
 			continue

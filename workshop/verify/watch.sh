@@ -4,12 +4,13 @@
 # the toolbox beside it.
 set -u
 pid=$1 calls=$2 requests=$3 seconds=$4
-trace=$(mktemp)
+traces=$(mktemp -d)
 
 unwatched() { grep -L '^TracerPid:\s*[1-9]' /proc/"$pid"/task/*/status 2>/dev/null; }
 
-strace -f -y -p "$pid" -s 512 -e signal=none -e raw=getrandom \
-	-e "trace=$calls,fork,vfork,clone,clone3,execve,execveat,ptrace" -o "$trace" 2>/dev/null &
+# A file for each thread: in a common one a call is cut in two where another comes in between.
+strace -ff -y -p "$pid" -s 512 -e signal=none -e raw=getrandom \
+	-e "trace=$calls,fork,vfork,clone,clone3,execve,execveat,ptrace" -o "$traces/of" 2>/dev/null &
 strace=$!
 for _ in {1..50}; do
 	[ -n "$(unwatched)" ] || break
@@ -24,5 +25,5 @@ else
 fi
 kill -s INT "$strace" 2>/dev/null
 wait "$strace"
-cat "$trace"
-rm -f "$trace"
+cat "$traces"/of.*
+rm -rf "$traces"
