@@ -26,6 +26,7 @@ PARALLEL=4
 COUNTED=5        # requests under gdb
 # A lab may set others:
 PATIENCE_S=8     # how long a request is waited for
+DRIVE_S=20       # and all of them, the few or the many
 HEALTHY_MS=8000  # how long half of them may take
 
 declare -A before few after last # measures: at first, after the few requests, after the many, in the end
@@ -88,11 +89,11 @@ request() {
 	local good ms
 	# shellcheck disable=SC2016 # expanded in the toolbox
 	read -r good ms < <(in_toolbox bash -c '
-		ask() { timeout 60 curl -s --max-time "$1" -w "%{stderr}%{time_total}\n" "http://localhost:6060/?[1-$2]" 2>>"$3"; }
+		ask() { timeout "$4" curl -s --max-time "$1" -w "%{stderr}%{time_total}\n" "http://localhost:6060/?[1-$2]" 2>>"$3"; }
 		times=$(mktemp)
-		for ((i = 0; i < $1; i++)); do ask "$3" "$(($2 / $1))" "$times" & done | grep -c "^hello world\$" | tr "\n" " "
+		for ((i = 0; i < $1; i++)); do ask "$3" "$(($2 / $1))" "$times" "$4" & done | grep -c "^hello world\$" | tr "\n" " "
 		sort -n "$times" | awk "{ ms[NR] = 1000 * \$1 } END { print int(ms[int((NR + 1) / 2)]) }"' \
-		request "$PARALLEL" "$1" "$PATIENCE_S")
+		request "$PARALLEL" "$1" "$PATIENCE_S" "$DRIVE_S")
 	asked=$((asked + $1))
 	answered=$((answered + ${good:-0}))
 	median_ms=$((${ms:-0} > median_ms ? ${ms:-0} : median_ms))
