@@ -118,6 +118,7 @@ test_room_of_two() {
 	expect_match "$said" "^ssh -t -L $((E2E_PORT + 110)):127\\.0\\.0\\.1:$((E2E_PORT + 110)) .* shell ATTENDEE=2\$"
 
 	echo '--- each on its own'
+	expect_equal "$(docker inspect --format '{{.Config.Healthcheck.Interval}}' "$E2E_PROJECT-room-1-app-1")" 5s 'time between two looks'
 	expect_match "$(from_host $((E2E_PORT + 110)) /ports)" "\"6060\": $((E2E_PORT + 111))," "the desk's ports"
 	STACK=$E2E_PROJECT-room-1 toolbox 'echo x >/captures/of-one'
 	[ -e "profiles/$E2E_PROJECT-room-1/of-one" ] || fail 'the capture of attendee 1 is not in their folder'

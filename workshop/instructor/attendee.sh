@@ -19,6 +19,8 @@ main() {
 	project=$(setting COMPOSE_PROJECT_NAME sickbay)-room-$number
 	echo "COMPOSE_PROJECT_NAME=$project"
 	echo "SICKBAY_CAPTURES=./profiles/$project"
+	# Each look is a process in a container: those of ten attendees every 2 s would take more than a core.
+	echo SICKBAY_HEALTH_SECONDS=5
 	for i in "${!PORTS[@]}"; do
 		echo "SICKBAY_PORT_${PORTS[i]}=$((first + i))"
 	done
