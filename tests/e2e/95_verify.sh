@@ -3,7 +3,7 @@
 # lab, NN-cheat-* only seems to. What a cheat is caught by is in its second line. With NIGHTLY=1 all of them;
 # else those of a few labs.
 
-VERIFY_TREE=$OUT/tree
+VERIFY_TREE=build/$E2E_PROJECT-tree # not among the tests: they are looked at by lint
 
 # make_in_tree SCRIPT ARGUMENT...: what it says, and its status. The stack under test is the workshop it is beside.
 make_in_tree() { COMPOSE_PROJECT_NAME=$E2E_PROJECT "$VERIFY_TREE/$1" "${@:2}" 2>&1; }
