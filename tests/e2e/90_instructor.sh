@@ -144,8 +144,8 @@ test_room_of_two() {
 	# Another setting would make the patient anew, in step 2.
 	said=$(APP_STEP=2 room N=1)
 	expect_match "$said" '^1 +3 +fixed +0 +0 +healthy' 'the room of one'
-	expect_match "$(room STOP=1 VOLUMES=1)" '^sickbay: taken down: 1 of 1 attendees'
-	expect_equal "$(docker ps --all --quiet --filter "name=^$E2E_PROJECT-room-")" '' 'what is left'
+	expect_match "$(room STOP=1 VOLUMES=1)" '^sickbay: taken down: 2 of 2 attendees'
+	expect_equal "$(docker ps --all --quiet --filter "name=^$E2E_PROJECT-room-"; docker volume ls --quiet --filter "name=^$E2E_PROJECT-room-")" '' 'what is left'
 	rm -rf "profiles/$E2E_PROJECT"-room-*
 }
 
@@ -161,7 +161,7 @@ test_room_says_who_has_no_stack() {
 	local said
 	said=$(COMPOSE_PROJECT_NAME=$E2E_PROJECT-none SICKBAY_TAG=none workshop/instructor/room.sh start 7 2>&1) && fail 'it started'
 	expect_match "$said" '^sickbay: attendee 7 has no healthy stack: .*No such image: sickbay-.*\. See: make logs ATTENDEE=7$'
-	COMPOSE_PROJECT_NAME=$E2E_PROJECT-none workshop/instructor/room.sh stop 7
+	COMPOSE_PROJECT_NAME=$E2E_PROJECT-none VOLUMES=1 workshop/instructor/room.sh stop 7
 	rmdir "profiles/$E2E_PROJECT-none-room-7"
 }
 

@@ -40,28 +40,37 @@ attended() {
 	return "$status"
 }
 
-# leftovers: every project of ours that has something standing.
+# leftovers: every project of ours that has something standing or kept.
 leftovers() {
+	local project_of='{{.Label "com.docker.compose.project"}}'
 	{
 		echo "$E2E_PROJECT"
 		cat "$OUT/projects" 2>/dev/null
-		docker ps --all --format '{{.Label "com.docker.compose.project"}}' | grep -E "^$E2E_PROJECT-" || true
+		{
+			docker ps --all --format "$project_of"
+			docker volume ls --format "$project_of"
+		} | grep -E "^$E2E_PROJECT-" || true
 	} | sort -u
 }
 
+remove_leftovers() {
+	local project downs=()
+	for project in $(leftovers); do
+		docker compose -p "$project" --profile '*' down --volumes --remove-orphans --timeout 1 </dev/null >>"$OUT/down.log" 2>&1 &
+		downs+=("$!")
+	done
+	wait "${downs[@]}"
+}
+
 tear_down() {
-	local project group downs=()
+	local group
 	trap '' INT TERM HUP
 	for group in $running $watchdog; do kill -TERM -- "-$group" 2>/dev/null; done
 	if [ -n "${KEEP:-}" ]; then
 		say "left up: docker compose -p $E2E_PROJECT exec toolbox bash -l"
 		return
 	fi
-	for project in $(leftovers); do
-		docker compose -p "$project" --profile '*' down --volumes --remove-orphans --timeout 1 </dev/null >>"$OUT/down.log" 2>&1 &
-		downs+=("$!")
-	done
-	wait "${downs[@]}"
+	remove_leftovers
 }
 
 interrupted() {
@@ -115,7 +124,7 @@ main() {
 	trap interrupted INT TERM HUP
 	quietly 'fetching what reads traces' docker/npm.sh perfetto-ui argent
 	quietly 'building the images' docker compose -p "$E2E_PROJECT" --profile leaks build
-	quietly 'removing what an earlier run left' docker compose -p "$E2E_PROJECT" --profile '*' down --volumes --remove-orphans --timeout 1
+	quietly 'removing what an earlier run left' remove_leftovers
 	quietly 'starting the stack' docker compose -p "$E2E_PROJECT" up --detach --wait --wait-timeout 60 --no-build
 	before_all
 	for test in "${tests[@]}"; do

@@ -32,10 +32,14 @@ as() {
 # port NUMBER NAME: on this machine.
 port() { workshop/instructor/attendee.sh "$1" | sed -n "s/^SICKBAY_PORT_$2=//p"; }
 
-# present: the numbers of the attendees that have something standing.
+# present: the numbers of the attendees that have something standing; where volumes are to go, also of those who
+# have nothing else any more.
 present() {
-	docker ps --all --format '{{.Label "com.docker.compose.project"}}' |
-		sed -n -E "s/^$project-([0-9]+)\$/\\1/p" | sort -nu
+	local project_of='{{.Label "com.docker.compose.project"}}'
+	{
+		docker ps --all --format "$project_of"
+		[ -z "$VOLUMES" ] || docker volume ls --format "$project_of"
+	} | sed -n -E "s/^$project-([0-9]+)\$/\\1/p" | sort -nu
 }
 
 # each VERB NUMBER...: side by side, a few at a time; false when one fails.
