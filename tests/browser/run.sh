@@ -37,7 +37,7 @@ build_images() {
 }
 
 main() {
-	local trace=$OUT/captures/fixture.pftrace
+	local trace=$OUT/captures/request.pftrace
 	rm -rf "$OUT"
 	mkdir -p "$OUT/captures"
 	chmod 1777 "$OUT/captures" # the desks write there, and they are another user
