@@ -30,7 +30,7 @@ DRIVE_S=20       # and all of them, the few or the many
 HEALTHY_MS=8000  # how long half of them may take
 
 declare -A before few after last # measures: at first, after the few requests, after the many, in the end
-flats=() growths=() spared=() rows=()
+flats=() rates=() rows=()
 failed='' grown_early=yes watched_variable='' trace='' watched_count=0
 asked=0 answered=0 median_ms=0
 
@@ -112,8 +112,8 @@ work() {
 
 variable() { watched_variable=$1; }
 flat() { flats+=("$1|$2|$3|${4:-$2}"); }
-grows() { growths+=("$1|$2|$3"); }
-spares() { spared+=("$1|$2|$3"); }
+grows() { rates+=("least|$1|$2|$3"); }
+spares() { rates+=("most|$1|$2|$3"); }
 
 # has_grown FROM TO FIELD: of flats, any by more than its slack; FIELD is where that stands.
 has_grown() {
@@ -299,22 +299,18 @@ judge_flats() {
 	done
 }
 
-judge_growths() {
-	local growth measure each what least grown
-	for growth in "${growths[@]}"; do
-		IFS='|' read -r measure each what <<<"$growth"
-		least=$((each * asked)) grown=$((${after[$measure]:-0} - ${before[$measure]:-0}))
-		judge "$what" "$least" "$grown" 'while nobody watched' \
-			"that is not the work any more: at least $least belong to it" "grown >= least"
-	done
-}
-
-judge_spared() {
-	local spare measure each what most grown
-	for spare in "${spared[@]}"; do
-		IFS='|' read -r measure each what <<<"$spare"
-		most=$((each * asked)) grown=$((${after[$measure]:-0} - ${before[$measure]:-0}))
-		judge "$what" "<= $most" "$grown" 'no more than the work needs' "more than the $most that would do" "grown <= most"
+judge_rates() {
+	local rate bound measure each what wanted grown
+	for rate in "${rates[@]}"; do
+		IFS='|' read -r bound measure each what <<<"$rate"
+		wanted=$((each * asked)) grown=$((${after[$measure]:-0} - ${before[$measure]:-0}))
+		if [ "$bound" = least ]; then
+			judge "$what" "$wanted" "$grown" 'while nobody watched' \
+				"that is not the work any more: at least $wanted belong to it" "grown >= wanted"
+		else
+			judge "$what" "<= $wanted" "$grown" 'no more than the work needs' \
+				"more than the $wanted that would do" "grown <= wanted"
+		fi
 	done
 }
 
@@ -325,8 +321,7 @@ finish() {
 		look last || gone
 	fi
 	if [ -n "${last[pid]:-}" ]; then
-		judge_growths
-		judge_spared
+		judge_rates
 		judge_flats
 		judge 'one process, never started anew' 1 "${last[processes]}" 'the same from the first request to the last' \
 			'what was asked in the end is not what was asked first, or not alone' \
