@@ -64,7 +64,7 @@ static void the_longest_has_its_limit(void **state)
 		assert_int_equal(answer_is_right(file, "x", given), len_bytes + 2 <= ANSWER_BYTES);
 	}
 	/* One word for each two bytes: a blank follows each. */
-	for (size_t i = 0; i + 1 < sizeof(given); i += 2)
+	for (size_t i = 0; i + 2 < sizeof(given); i += 2)
 		memcpy(given + i, "b ", 3);
 	assert_false(answer_is_right(text, given, "memory"));
 	given[ANSWER_BYTES - 2] = '\0';
