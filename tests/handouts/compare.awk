@@ -60,7 +60,7 @@ function hashes(text,    out, word) {
 	out = ""
 	while (match(text, /[A-Za-z0-9_]+/)) {
 		word = substr(text, RSTART, RLENGTH)
-		if (length(word) >= 12 && word ~ /^[0-9a-f]+$/ && word ~ /[a-f]/ && word ~ /[0-9]/)
+		if (length(word) >= 12 && word ~ /^[0-9a-f]+$/ && word ~ /[0-9]/ && (word ~ /[a-f]/ || word ~ /^0000/))
 			word = "HEX"
 		out = out substr(text, 1, RSTART - 1) word
 		text = substr(text, RSTART + RLENGTH)
