@@ -59,7 +59,9 @@ test('an answer that is right is told with how it can be seen, and marked', asyn
 
 	assert.equal(await tell(page, '/labs/verified', {step: 3}), 200);
 	await open(page, '/labs/');
-	assert.match(await page.getByRole('link', {name: /^It grows/}).innerText(), /✓ answered\s*✓ mended$/);
+	const link = page.getByRole('link', {name: /^It grows/});
+	await link.getByText('✓ mended').waitFor();
+	assert.match(await link.innerText(), /✓ answered\s*✓ mended$/);
 	assert.equal(await page.getByRole('link', {name: 'Other', exact: true}).count(), 1);
 	await audit(page);
 });
