@@ -62,6 +62,7 @@ test_what_is_another_with_every_run() {
 	differs '42' '1042' -v pid=43
 	differs 'waits 5 s for mutex' 'waits 5 s for cond'
 	differs '127.0.0.1:6060' '127.0.0.1:9000'
+	same '000055790cbd9000 rw---' '0000556360267000 rw---'
 	differs 'at 0x12 in eat_cpu' 'at 0x12 in leak_memory'
 }
 

@@ -26,6 +26,20 @@ test_mystery_is_solved_by_a_profile_and_goes_again() {
 	expect_match "$(get /goto)" '^/goto\?step=7 ' "the lessons' patient"
 }
 
+patient() { docker inspect --format '{{.Id}}' "$(container app)"; }
+
+test_mystery_of_other_lessons_is_made_anew() {
+	local seed=1 before
+	mystery SEED="$seed"
+	before=$(patient)
+	mystery SEED="$seed"
+	expect_equal "$(patient)" "$before" 'the patient of the same lessons'
+	echo others >"build/mystery/$seed/lessons"
+	mystery SEED="$seed"
+	[ "$(patient)" != "$before" ] || fail 'the patient is still the old one'
+	mystery STOP=1
+}
+
 test_mystery_refuses_nonsense() {
 	local said
 	said=$(mystery SEED='../x' 2>&1) && fail 'a path was taken for a seed'

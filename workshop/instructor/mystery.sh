@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 . docker/lib.sh
 
 SERVICES=(app toolbox desk)
+anew=()
 
 need_compiler() { docker image inspect "$image" >/dev/null 2>&1 || build_images compiler; }
 
@@ -36,9 +37,11 @@ make_tree() {
 # lessons: which they are.
 lessons() { git rev-parse HEAD:services 2>/dev/null || docker image inspect --format '{{.Id}}' "$image"; }
 
-# forget_old: a case made of other lessons.
+# forget_old: a case made of other lessons. Who has it still holds what was in that folder.
 forget_old() {
-	[ ! -d "$tree" ] || [ "$(lessons)" = "$(cat "$tree/lessons" 2>/dev/null)" ] || rm -rf "$tree"
+	[ -d "$tree" ] && [ "$(lessons)" != "$(cat "$tree/lessons" 2>/dev/null)" ] || return 0
+	rm -rf "$tree"
+	anew=(--force-recreate)
 }
 
 compile() {
@@ -71,7 +74,7 @@ recreate() {
 	local log files=()
 	for file; do files+=(-f "$file"); done
 	log=$(mktemp)
-	if ! docker compose "${files[@]}" up --detach --wait --wait-timeout 60 --no-build --no-deps "${SERVICES[@]}" >"$log" 2>&1; then
+	if ! docker compose "${files[@]}" up --detach --wait --wait-timeout 60 --no-build --no-deps "${anew[@]}" "${SERVICES[@]}" >"$log" 2>&1; then
 		cat "$log" >&2
 		die "the patient did not start. What failed is above; 'make up' brings the lessons' patient back."
 	fi
