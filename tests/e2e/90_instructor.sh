@@ -203,3 +203,23 @@ test_doctor_names_what_is_not_well() {
 	expect_match "$said" '^warn +browser +none on this machine$'
 	expect_match "$said" 'repair: there: ssh -L 8000:127\.0\.0\.1:[0-9]+ '
 }
+
+# memory MIB ATTENDEES: the doctor's row of it where so much is available.
+memory() {
+	{ env "COMPOSE_PROJECT_NAME=$E2E_PROJECT-none" AVAILABLE_MIB="$1" workshop/instructor/doctor.sh "$2" || true; } |
+		grep -A2 -E '^[A-Za-z]+ +memory ' || fail 'the doctor says nothing of the memory'
+}
+
+test_doctor_measures_memory_by_the_attendees() {
+	local said needed comfortable
+	said=$(memory 0 3)
+	needed=$(sed -n -E 's/.* MiB available, ([0-9]+) needed$/\1/p' <<<"$said")
+	comfortable=$(sed -n -E 's/.*; ([0-9]+) MiB are comfortable$/\1/p' <<<"$said")
+	expect_match "$said" '^FAIL +memory +0 MiB available, [0-9]+ needed$'
+	expect_match "$said" 'or 3 stacks not be started$'
+	expect_match "$(memory "$((needed - 1))" 3)" '^FAIL +memory '
+	expect_match "$(memory "$needed" 3)" '^warn +memory '
+	expect_match "$(memory "$((comfortable - 1))" 3)" '^warn +memory '
+	expect_match "$(memory "$comfortable" 3)" '^ok +memory '
+	expect_match "$(memory "$needed" 4)" '^FAIL +memory '
+}

@@ -4,8 +4,8 @@
 #   ok    nothing to do
 #   warn  the stack runs, an instrument does not (or not fully)
 #   FAIL  'make up' cannot work; only these make the exit status 1
-# What stands in CORE_PATTERN, ADDRESS_POOLS, INOTIFY_INSTANCES, ENGINE_TIME and BROWSERS is believed instead of
-# the machine: for tests.
+# What stands in AVAILABLE_MIB, CORE_PATTERN, ADDRESS_POOLS, INOTIFY_INSTANCES, ENGINE_TIME and BROWSERS is
+# believed instead of the machine: for tests.
 # --quick looks only at what could stop 'make up', and prints only what is not well.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -82,7 +82,7 @@ to_start() {
 
 check_memory() {
 	local available_mib stacks needed_mib
-	available_mib=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
+	available_mib=${AVAILABLE_MIB-$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)}
 	stacks=$(to_start)
 	needed_mib=$((512 + stacks * STACK_MIB))
 	if [ "$available_mib" -lt "$needed_mib" ]; then
