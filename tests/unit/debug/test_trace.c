@@ -254,7 +254,7 @@ static void test_a_profile_may_run_meanwhile(void **state)
 	struct strbuf profile = STRBUF_INIT;
 	struct client_response response;
 	struct read_trace *trace;
-	int fd = begin_trace("/debug/pprof/trace?seconds=1");
+	int fd = begin_trace("/debug/pprof/trace?seconds=2");
 
 	(void)state;
 	await_watching();
