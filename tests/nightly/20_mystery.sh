@@ -37,6 +37,10 @@ test_mystery_of_other_lessons_is_made_anew() {
 	echo others >"build/mystery/$seed/lessons"
 	mystery SEED="$seed"
 	[ "$(patient)" != "$before" ] || fail 'the patient is still the old one'
+	before=$(patient)
+	rm -r "build/mystery/$seed" # as a try leaves it that was killed before it compiled
+	mystery SEED="$seed"
+	[ "$(patient)" != "$before" ] || fail 'the patient is still that of the folder that is gone'
 	mystery STOP=1
 }
 

@@ -37,16 +37,16 @@ make_tree() {
 # lessons: which they are.
 lessons() { git rev-parse HEAD:services 2>/dev/null || docker image inspect --format '{{.Id}}' "$image"; }
 
-# forget_old: a case made of other lessons. Who has it still holds what was in that folder.
+# forget_old: a case made of other lessons.
 forget_old() {
-	[ -d "$tree" ] && [ "$(lessons)" != "$(cat "$tree/lessons" 2>/dev/null)" ] || return 0
-	rm -rf "$tree"
-	anew=(--force-recreate)
+	[ ! -d "$tree" ] || [ "$(lessons)" = "$(cat "$tree/lessons" 2>/dev/null)" ] || rm -rf "$tree"
 }
 
 compile() {
 	local log
 	[ ! -x "$tree/build/app" ] || return 0
+	# A container of an older case holds what was in the folder before, also where the last try ended half-way.
+	anew=(--force-recreate)
 	need_compiler
 	log=$(mktemp)
 	say "compiling the case of seed $seed (once) ..."
